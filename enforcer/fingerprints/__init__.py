@@ -1,0 +1,1 @@
+"""The three families' handshakes in their standard wire form, one file a family."""

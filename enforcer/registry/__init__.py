@@ -1,0 +1,1 @@
+"""Who is registered: companies' static addresses and prefixes, freelancers' mobile numbers."""

@@ -1,0 +1,1 @@
+"""Which subscriber holds which address now."""

@@ -1,0 +1,31 @@
+"""The answer to "who holds this address now?": never a guess."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class HoldingState(StrEnum):
+    """What is known of an address's holder. Only FRESH identifies anyone."""
+
+    FRESH = "fresh"
+    """One live session, heard of within its time to live."""
+    STALE = "stale"
+    """A session not heard of for its time to live."""
+    AMBIGUOUS = "ambiguous"
+    """Two or more live sessions claim the address."""
+    NUMBERLESS = "numberless"
+    """One live session, but it came without a number."""
+    MISSING = "missing"
+    """No session holds the address."""
+
+
+class Holding(NamedTuple):
+    """Who holds an address. ``tags`` are the tag of the holder's number under each key in use, empty unless
+    FRESH; ``age`` is seconds since the session was last heard of; ``nas`` names the access server, if known."""
+
+    state: HoldingState
+    tags: tuple[bytes, ...] = ()
+    age: float | None = None
+    nas: str | None = None
