@@ -1,0 +1,1 @@
+"""Tests of the gateway daemon, and the lab they run in."""
