@@ -22,10 +22,10 @@ class HoldingState(StrEnum):
 
 
 class Holding(NamedTuple):
-    """Who holds an address. ``tags`` are the tag of the holder's number under each key in use, empty unless
-    FRESH; ``age`` is seconds since the session was last heard of; ``nas`` names the access server, if known."""
+    """Who holds an address. ``tag`` is the keyed tag of the holder's number, None unless FRESH; ``age`` is
+    seconds since the session was last heard of; ``nas`` names the access server, if known."""
 
     state: HoldingState
-    tags: tuple[bytes, ...] = ()
+    tag: bytes | None = None
     age: float | None = None
     nas: str | None = None

@@ -1,0 +1,422 @@
+"""The configuration: one typed tree, validated on load, every error with its file, line and field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from enforcer.fingerprints.detection import Family
+from enforcer.problems import Problem
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; ``problems`` lists every reason."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str):
+        found = re.fullmatch(r"(\d+)\s*([smhd])", value.strip())
+        if found is None:
+            raise ValueError("expected a duration: a number and one of s, m, h, d, for example 90s or 30d")
+        return int(found[1]) * _UNITS[found[2]]
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("expected a duration: a number and one of s, m, h, d, for example 90s or 30d")
+    return value
+
+
+def _network(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("expected an address or prefix in quotes or plain, for example 203.0.113.0/24")
+    try:
+        return ip_network(value.strip())
+    except ValueError:
+        pass
+    try:
+        loose = ip_network(value.strip(), strict=False)
+    except ValueError:
+        raise ValueError(
+            "expected an IPv4 or IPv6 address or prefix, for example 203.0.113.0/24 or 2001:db8::/32"
+        ) from None
+    raise ValueError(f"has host bits set; the prefix is {loose}")
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("expected a time zone of the IANA database, for example Asia/Karachi") from None
+    return value
+
+
+def _region(value: str) -> str:
+    if not re.fullmatch(r"[A-Z]{2}", value):
+        raise ValueError("expected a two-letter country code of ISO 3166, for example PK")
+    return value
+
+
+def _interface(value: str) -> str:
+    if not re.fullmatch(r"[^\s/\"*]{1,15}|[^\s/\"*]{1,14}\*", value):
+        raise ValueError("expected an interface name of at most 15 characters, * allowed at its end (ppp*)")
+    return value
+
+
+def _host_name(value: str) -> str:
+    name = value.rstrip(".").lower()
+    if len(name) > 253 or not all(
+        re.fullmatch(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", part) for part in name.split(".")
+    ):
+        raise ValueError("expected a host name, for example vpn.example.net")
+    return name
+
+
+def _mobile_network(value: object) -> object:
+    if not isinstance(value, str) or not re.fullmatch(r"\d{3}-\d{2,3}", value):
+        raise ValueError('expected a mobile network as MCC-MNC in quotes, for example "410-01"')
+    return value
+
+
+def _listen(value: str) -> str:
+    host, port = split_listen(value)
+    if not host or not 0 < port < 65536:
+        raise ValueError("expected address:port, for example 127.0.0.1:9469 or [::1]:9469")
+    return value
+
+
+def split_listen(value: str) -> tuple[str, int]:
+    """``address:port`` apart, brackets of IPv6 removed; port 0 when there is none."""
+    host, _, port = value.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), int(port) if port.isdecimal() else 0
+
+
+Seconds = Annotated[int, BeforeValidator(_seconds), Field(ge=0)]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+Interface = Annotated[str, AfterValidator(_interface)]
+HostName = Annotated[str, AfterValidator(_host_name)]
+MobileNetwork = Annotated[str, BeforeValidator(_mobile_network)]
+Address = Annotated[str, AfterValidator(lambda value: _address(value))]
+
+
+def _address(value: str) -> str:
+    network = _network(value)
+    assert isinstance(network, (IPv4Network, IPv6Network))
+    if network.num_addresses != 1:
+        raise ValueError("expected one address, not a prefix")
+    return value
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class Subscribers(_Section):
+    """Which side of a flow is the subscriber's: by interface, by prefix, or both."""
+
+    interfaces: tuple[Interface, ...] = Field(
+        (), description="Interfaces of the gateway that face subscribers; * at the end matches many (ppp*)."
+    )
+    prefixes: tuple[Network, ...] = Field((), description="Prefixes subscribers' addresses are taken from.")
+
+
+class Line(_Section):
+    """A class of line for which a registration route exists."""
+
+    name: str = Field(min_length=1, max_length=40, description="A short name for reports and metrics.")
+    kind: Literal["static", "mobile"] = Field(
+        alias="class",
+        description="static: the holder registers addresses. mobile: the holder registers a mobile number.",
+    )
+    prefixes: tuple[Network, ...] = Field((), description="Prefixes of this class of line.")
+    nas: tuple[str, ...] = Field((), description="Access servers whose sessions are of this class (mobile).")
+
+    @model_validator(mode="after")
+    def _some_address(self) -> Line:
+        if not self.prefixes and not self.nas:
+            raise ValueError("a line needs prefixes, or nas when its class is mobile")
+        if self.nas and self.kind == "static":
+            raise ValueError("nas belongs to lines of class mobile: static lines are named by prefixes")
+        return self
+
+
+class RegistryConfig(_Section):
+    """The list of registrations."""
+
+    files: tuple[Path, ...] = Field((), description="CSV or YAML files; all together are the list.")
+    timezone: Annotated[str, AfterValidator(_zone)] = Field(
+        "UTC", description="Time zone of bare dates in the list."
+    )
+    grace: Seconds = Field(
+        30 * 86400,
+        ge=30 * 86400,
+        description="How long an expired or vanished registration still counts. At least 30d.",
+    )
+    max_age: Seconds = Field(
+        7 * 86400,
+        gt=0,
+        description="The list counts as fresh while its oldest file was written less than this ago.",
+    )
+    memory: Path | None = Field(
+        None,
+        description="File that remembers entries, so that one that vanishes from the list gets its grace "
+        "period across restarts. Usually /var/lib/enforcer/registry.json.",
+    )
+
+
+class NumbersConfig(_Section):
+    """How mobile numbers are read and tagged."""
+
+    region: Annotated[str, AfterValidator(_region)] = Field(
+        "PK", description="Country whose national number format is understood."
+    )
+    key_file: Path | None = Field(
+        None, description="Root-only file of at least 32 random bytes; numbers are tagged with it."
+    )
+
+
+class SessionsConfig(_Section):
+    """Which subscriber holds which address."""
+
+    file: Path | None = Field(None, description="CSV file of sessions.")
+    ttl: Seconds = Field(
+        2 * 3600, gt=0, description="A session not heard of for this long identifies nobody."
+    )
+
+
+class WifiCalling(_Section):
+    """Where phones' Wi-Fi calling goes (ePDG, N3IWF), emergency calls included."""
+
+    networks: tuple[MobileNetwork, ...] = Field(
+        (), description='Mobile networks as "MCC-MNC"; their ePDG and N3IWF names are derived and resolved.'
+    )
+    names: tuple[HostName, ...] = Field((), description="Further ePDG and N3IWF host names.")
+    prefixes: tuple[Network, ...] = Field((), description="Prefixes of the networks' ePDGs and N3IWFs.")
+
+
+class ExemptConfig(_Section):
+    """Destinations that are never decided on."""
+
+    prefixes: tuple[Network, ...] = Field((), description="Prefixes left alone, at either end of a flow.")
+    names: tuple[HostName, ...] = Field((), description="Host names left alone; resolved and refreshed.")
+    wifi_calling: WifiCalling = Field(WifiCalling(), description="Wi-Fi calling; needed to enforce ipsec.")
+    resolvers: tuple[Address, ...] = Field(
+        (), description="DNS servers' addresses; the system's when empty."
+    )
+
+
+class GatewayConfig(_Section):
+    """The kernel's side: queue, marks, rejection."""
+
+    queue: int = Field(4700, ge=0, le=65535, description="Number of the (first) NFQUEUE.")
+    queues: int = Field(1, ge=1, le=16, description="How many queues; the kernel fans flows out over them.")
+    queue_length: int = Field(4096, ge=1, le=1 << 20, description="Packets one queue holds before fail-open.")
+    mark_mask: int = Field(
+        0x0F000000,
+        description="Bits of the packet mark that are ours, at least 3 in a row; all others survive.",
+    )
+    reject: Literal["polite", "drop"] = Field(
+        "polite", description="polite: ICMP admin-prohibited or TCP reset. drop: silence."
+    )
+    remember_rejected: Seconds = Field(
+        60, ge=1, le=3600, description="How long the kernel rejects the same 5-tuple's handshakes by itself."
+    )
+    rejected_size: int = Field(
+        65536, ge=1024, le=1 << 22, description="5-tuples remembered, for IPv4 and IPv6 each."
+    )
+
+    @model_validator(mode="after")
+    def _three_bits(self) -> GatewayConfig:
+        shift = (self.mark_mask & -self.mark_mask).bit_length() - 1
+        if not 0 < self.mark_mask < 1 << 32 or (self.mark_mask >> shift) & 0b111 != 0b111:
+            raise ValueError("mark_mask: expected at least 3 bits in a row within 32, for example 0x0f000000")
+        if self.queue + self.queues > 65536:
+            raise ValueError("queues: queue + queues must stay below 65536")
+        return self
+
+
+class MetricsConfig(_Section):
+    """The /metrics endpoint."""
+
+    listen: Annotated[str, AfterValidator(_listen)] | None = Field(
+        "127.0.0.1:9469", description="address:port of the metrics endpoint; null for none."
+    )
+
+
+class Config(_Section):
+    """The whole configuration."""
+
+    mode: Literal["monitor", "enforce"] = Field(
+        "monitor",
+        description="monitor: decide, count, report, touch nothing. enforce: refuse, for the families named.",
+    )
+    enforce: tuple[Family, ...] = Field(
+        (), description="Families refused in mode enforce: wireguard, openvpn, ipsec."
+    )
+    subscribers: Subscribers = Field(Subscribers(), description="The subscriber's side of a flow.")
+    lines: tuple[Line, ...] = Field((), description="Classes of line with a registration route.")
+    registry: RegistryConfig = Field(RegistryConfig(), description="The list of registrations.")
+    numbers: NumbersConfig = Field(NumbersConfig(), description="Mobile numbers.")
+    sessions: SessionsConfig = Field(SessionsConfig(), description="Who holds which address.")
+    exempt: ExemptConfig = Field(ExemptConfig(), description="Destinations left alone.")
+    gateway: GatewayConfig = Field(GatewayConfig(), description="The kernel's side.")
+    metrics: MetricsConfig = Field(MetricsConfig(), description="Prometheus endpoint.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        names = [line.name for line in self.lines]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"lines: two lines are named {name!r}")
+        return self
+
+
+def load(path: Path) -> Config:
+    """Read and validate a configuration file; paths in it are relative to it.
+
+    Raises ConfigError with every problem found.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except IsADirectoryError:
+        raise ConfigError([_file_problem(path, "is a directory; expected a YAML file")]) from None
+    except FileNotFoundError:
+        raise ConfigError(
+            [_file_problem(path, "does not exist; name the configuration with --config")]
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        detail = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+        raise ConfigError([_file_problem(path, f"cannot be read: {detail}")]) from None
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Config:
+    """Validate the text of a configuration file; ``path`` is for messages and relative paths.
+
+    Raises ConfigError with every problem found.
+    """
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        detail = getattr(error, "problem", None) or str(error)
+        line = mark.line + 1 if mark is not None else None
+        raise ConfigError([Problem(str(path), line, None, None, f"is not valid YAML: {detail}")]) from None
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise ConfigError([Problem(str(path), 1, None, None, "expected keys and values, like mode: monitor")])
+    lines: dict[tuple[str | int, ...], int] = {}
+    problems = [
+        Problem(str(path), line, _dotted(where), None, "stands twice; keep one of them")
+        for where, line, twice in _walk(node, ())
+        if lines.setdefault(where, line) and twice
+    ]
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        for item in error.errors():
+            problems.append(_problem(path, lines, item["loc"], item["type"], item["msg"], item.get("input")))
+        raise ConfigError(problems) from None
+    if problems:
+        raise ConfigError(problems)
+    return _relative_to(config, path.parent)
+
+
+def _file_problem(path: Path, message: str) -> Problem:
+    return Problem(str(path), None, None, None, message)
+
+
+def _walk(
+    node: yaml.Node | None, where: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], int, bool]]:
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            inner = (*where, str(key.value))
+            yield inner, key.start_mark.line + 1, key.value in seen
+            seen.add(key.value)
+            yield from _walk(value, inner)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield (*where, index), value.start_mark.line + 1, False
+            yield from _walk(value, (*where, index))
+
+
+def _dotted(where: tuple[str | int, ...]) -> str:
+    text = ""
+    for part in where:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _problem(
+    path: Path,
+    lines: dict[tuple[str | int, ...], int],
+    loc: tuple[str | int, ...],
+    kind: str,
+    message: str,
+    value: Any,
+) -> Problem:
+    known = loc
+    while known and known not in lines:
+        known = known[:-1]
+    shown = None if isinstance(value, (dict, list, tuple)) or kind == "missing" else repr(value)
+    if kind == "extra_forbidden":
+        message, shown = "is not a setting; " + _expected_keys(loc[:-1]), None
+    elif kind == "missing":
+        message = "is required"
+    message = message.removeprefix("Value error, ")
+    return Problem(str(path), lines.get(known), _dotted(loc) or None, shown, message)
+
+
+def _expected_keys(where: tuple[str | int, ...]) -> str:
+    model: Any = Config
+    for part in where:
+        if isinstance(part, int):
+            continue
+        field = next((f for n, f in model.model_fields.items() if part in (n, f.alias)), None)
+        annotation = field.annotation if field is not None else None
+        inner = [a for a in getattr(annotation, "__args__", ()) if isinstance(a, type)] or [annotation]
+        model = inner[0]
+    keys = sorted(field.alias or name for name, field in model.model_fields.items())
+    return f"expected one of {', '.join(keys)}"
+
+
+def _relative_to(config: Config, folder: Path) -> Config:
+    registry, numbers, sessions = config.registry, config.numbers, config.sessions
+    return config.model_copy(
+        update={
+            "registry": registry.model_copy(
+                update={
+                    "files": tuple(folder / file for file in registry.files),
+                    "memory": folder / registry.memory if registry.memory else None,
+                }
+            ),
+            "numbers": numbers.model_copy(
+                update={"key_file": folder / numbers.key_file if numbers.key_file else None}
+            ),
+            "sessions": sessions.model_copy(
+                update={"file": folder / sessions.file if sessions.file else None}
+            ),
+        }
+    )
