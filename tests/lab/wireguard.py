@@ -1,0 +1,115 @@
+"""WireGuard in user space: wireguard-go and wg(8)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tests.lab.network import Node
+from tests.lab.processes import LabError, Process, wait_until
+from tests.lab.vpn import VpnClient
+
+
+class WireGuardServer:
+    """One WireGuard interface at ``node``; every client is a peer of it."""
+
+    def __init__(self, node: Node, port: int = 51820) -> None:
+        self.node = node
+        self.port = port
+        self._network = f"10.64.{node.lab.next_inner()}"
+        self._hosts = 1
+        self._device = _Device(node, f"{self._network}.1/24", ["listen-port", str(port)])
+        self.public_key = self._device.public_key
+
+    @property
+    def inner(self) -> str:
+        """Its address inside the tunnels."""
+        return f"{self._network}.1"
+
+    def client(self, node: Node, version: int = 4) -> WireGuardClient:
+        """A client at ``node`` that this server knows, not started yet."""
+        self._hosts += 1
+        return WireGuardClient(self, node, f"{self._network}.{self._hosts}", version)
+
+    def admit(self, public_key: str, inner: str) -> None:
+        """Make a public key one of the peers."""
+        self._device.set("peer", public_key, "allowed-ips", f"{inner}/32")
+
+    def log(self) -> str:
+        """What the server printed."""
+        return self._device.process.log()
+
+    def stop(self) -> None:
+        """Stop it."""
+        self._device.process.stop()
+
+
+class WireGuardClient(VpnClient):
+    """A peer that keeps its tunnel in use: persistent keepalive makes it shake hands at once."""
+
+    def __init__(self, server: WireGuardServer, node: Node, own_inner: str, version: int) -> None:
+        super().__init__(
+            node,
+            server.node,
+            server.port,
+            server.inner,
+            family="wireguard",
+            variant="wireguard",
+            version=version,
+        )
+        self._peer = server
+        self._own_inner = own_inner
+        self._device: _Device | None = None
+
+    def _start(self) -> None:
+        self._device = _Device(self.node, f"{self._own_inner}/24", [])
+        self._peer.admit(self._device.public_key, self._own_inner)
+        address = self.server.address(self.version)
+        endpoint = f"[{address}]:{self.port}" if self.version == 6 else f"{address}:{self.port}"
+        self._device.set(
+            *("peer", self._peer.public_key, "allowed-ips", f"{self.inner}/32"),
+            *("endpoint", endpoint, "persistent-keepalive", "5"),
+        )
+
+    def is_up(self, timeout: float) -> bool:
+        """Whether a handshake was completed."""
+        device = self._device
+        return device is not None and wait_until(device.shook_hands, timeout, interval=0.1)
+
+    def client_log(self) -> str:
+        return self._device.process.log() if self._device else ""
+
+    def _stop(self) -> None:
+        if self._device is not None:
+            self._device.process.stop()
+
+
+class _Device:
+    """A wireguard-go process with its key and address."""
+
+    def __init__(self, node: Node, address: str, settings: list[str]) -> None:
+        self._node = node
+        # The control sockets of all namespaces share one folder: the name must be unique on the machine.
+        self._name = f"wg{os.getpid()}n{node.lab.next_inner()}"
+        private_key = node.run(["wg", "genkey"]).stdout.strip()
+        self.public_key = node.run(["wg", "pubkey"], text=private_key).stdout.strip()
+        key_file = node.lab.new_folder(self._name) / "private"
+        key_file.write_text(private_key)
+        self.process: Process = node.popen(
+            ["wireguard-go", "--foreground", self._name], self._name, environment={"LOG_LEVEL": "verbose"}
+        )
+        control = Path("/var/run/wireguard", f"{self._name}.sock")
+        if not wait_until(control.exists, 5):
+            raise LabError(f"{node.name}: wireguard-go did not start:\n{self.process.log()}")
+        self.set("private-key", str(key_file), *settings)
+        node.run(["ip", "address", "add", address, "dev", self._name])
+        node.run(["ip", "link", "set", self._name, "up"])
+
+    def set(self, *arguments: str) -> None:
+        """``wg set`` on this interface."""
+        self._node.run(["wg", "set", self._name, *arguments])
+
+    def shook_hands(self) -> bool:
+        """Whether any peer has a completed handshake."""
+        shown = self._node.run(["wg", "show", self._name, "latest-handshakes"]).stdout
+        return any(int(line.split()[1]) > 0 for line in shown.splitlines())
