@@ -55,9 +55,7 @@ def open_capture(path: str | Path) -> Capture:
     try:
         head = stream.peek(4)
         if not head:
-            raise stream.error(
-                "is empty, expected a pcap or pcapng file: check that the capture has ended well"
-            )
+            raise stream.error("is empty, expected a pcap or pcapng file: check that the capture has ended well")
         if is_pcap(head):
             return Capture(stream, read_pcap(stream))
         if head.startswith(SECTION_HEADER):

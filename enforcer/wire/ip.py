@@ -17,7 +17,6 @@ _unpack_fragment = Struct(">BxHI").unpack_from
 # RFC 8200 §4 (0, 43, 44, 60), RFC 6275 §6.1 (135), RFC 7401 §5.1 (139), RFC 5533 §5.1 (140); all but the
 # fragment header carry their length in their second byte, in units of 8 bytes not counting the first 8.
 _EXTENSIONS = frozenset({0, 43, 60, 135, 139, 140})
-_HOP_BY_HOP = 0
 _FRAGMENT = 44
 
 EMPTY = NotParsed("no bytes where an IP header should stand")
@@ -27,7 +26,6 @@ IPV4_HEADER_LENGTH = NotParsed("IPv4 header length below 20 bytes")
 IPV4_TOTAL_LENGTH = NotParsed("IPv4 total length below its header")
 IPV6_TRUNCATED = NotParsed("IPv6 header cut short")
 EXTENSION_TRUNCATED = NotParsed("IPv6 extension header cut short")
-JUMBOGRAM = NotParsed("IPv6 jumbogram")
 NESTED_FRAGMENT = NotParsed("IPv6 fragment inside a reassembled packet")
 
 
@@ -36,7 +34,7 @@ def parse(data: bytes, wire_length: int) -> Packet | Fragment | NotParsed:
 
     ``wire_length`` is what was on the wire from that header on, in bytes; ``data`` may be shorter (snapped).
     The IP length fields decide where the payload ends, so link padding is never part of it. Where the field
-    is 0, as captures on a host that leaves segmentation to its network card show it, ``wire_length`` decides.
+    is 0 (segmentation left to the network card, seen before it; jumbograms), ``wire_length`` decides.
     """
     if not data:
         return EMPTY
@@ -71,9 +69,7 @@ def parse(data: bytes, wire_length: int) -> Packet | Fragment | NotParsed:
             return IPV6_TRUNCATED
         length, protocol, source, destination = _unpack_ipv6(data)
         if length == 0:
-            if protocol == _HOP_BY_HOP:
-                return JUMBOGRAM
-            length = max(wire_length - 40, 0)
+            length = wire_length - 40
         if protocol in _EXTENSIONS or protocol == _FRAGMENT:
             return parse_extensions(protocol, source, destination, data, 40, length)
         return parse_transport(protocol, source, destination, data, 40, length)

@@ -91,33 +91,32 @@ def read_pcapng(stream: ByteStream) -> Iterator[Frame]:
                     )
                 section = _Section(order)
                 total = section.words(buffer, at)[1]
-            if total < _SHORTEST_OF.get(kind, _SHORTEST) or total & 3 or total > LONGEST_BLOCK:
+            if total < _SHORTEST_OF.get(kind, _SHORTEST) or total > LONGEST_BLOCK:
                 raise _damaged(
                     stream,
                     base + at,
                     number,
-                    f"length {total}, expected a multiple of 4 from "
-                    f"{_SHORTEST_OF.get(kind, _SHORTEST)} to {LONGEST_BLOCK}",
+                    f"length {total}, expected {_SHORTEST_OF.get(kind, _SHORTEST)} to {LONGEST_BLOCK}",
                 )
-            stop = at + total
+            # Some writers leave the padding to 4 bytes out of the length; it is in the file all the same.
+            size = (total + 3) & ~3
+            stop = at + size
             if stop > end:
                 break
             repeated = section.words(buffer, stop - 8)[1]
             if repeated != total:
-                raise _damaged(
-                    stream, base + at, number, f"length {total} at its start, {repeated} at its end"
-                )
+                raise _damaged(stream, base + at, number, f"length {total} at its start, {repeated} at its end")
             if kind in (_ENHANCED, _PACKET):
                 if kind == _ENHANCED:
                     index, high, low, captured, length = section.enhanced(buffer, at + 8)
                 else:
                     index, _, high, low, captured, length = section.obsolete(buffer, at + 8)
-                if captured > total - 32:
+                if captured > size - 32:
                     raise _damaged(
                         stream,
                         base + at,
                         number,
-                        f"captured length {captured}, expected at most {total - 32} in a block of {total}",
+                        f"captured length {captured}, expected at most {size - 32} in a block of {size}",
                     )
                 if index >= len(section.interfaces):
                     raise _no_interface(stream, base + at, number, index, len(section.interfaces))
@@ -136,7 +135,7 @@ def read_pcapng(stream: ByteStream) -> Iterator[Frame]:
                     raise _no_interface(stream, base + at, number, 0, 0)
                 interface = section.interfaces[0]
                 length = section.words(buffer, at + 4)[1]
-                captured = min(length, total - 16, interface.snap_length or length)
+                captured = min(length, size - 16, interface.snap_length or length)
                 number += 1
                 start = at + 12
                 yield Frame(number, 0.0, interface.link_type, buffer[start : start + captured], length)
@@ -171,6 +170,4 @@ def _damaged(stream: ByteStream, at: int, number: int, found: str) -> CaptureErr
 
 
 def _no_interface(stream: ByteStream, at: int, number: int, index: int, count: int) -> CaptureError:
-    return _damaged(
-        stream, at, number, f"interface {index}, expected one of the {count} its section describes"
-    )
+    return _damaged(stream, at, number, f"interface {index}, expected one of the {count} its section describes")

@@ -13,13 +13,13 @@ from enforcer.wire.ip import parse_reassembled
 from enforcer.wire.packet import Fragment, NotParsed, Packet
 
 LONGEST_DATAGRAM = 65535
-# A 64 KiB datagram in fragments of 576 bytes, the least every IPv4 host takes (RFC 791 §3.1), is 119 of them.
-MOST_FRAGMENTS = 128
+# On average over all datagrams: a 64 KiB datagram in fragments of 576 bytes, the least every IPv4 host takes
+# (RFC 791 §3.1), is 119 of them.
+FRAGMENTS_PER_DATAGRAM = 128
 
 OVERLAP = NotParsed("overlapping fragments")
 CONFLICT = NotParsed("fragments disagree about the datagram's end")
 TOO_LONG = NotParsed("fragments of a datagram longer than 65535 bytes")
-TOO_MANY = NotParsed("too many fragments in one datagram")
 MALFORMED = NotParsed("fragment length empty, or not a multiple of 8 though more follow")
 SNAPPED = NotParsed("fragment cut short by the capture")
 
@@ -62,8 +62,6 @@ class _Datagram:
                 self.length = end
         elif end > self.length or not fragment.more:
             return CONFLICT
-        if len(self.offsets) == MOST_FRAGMENTS:
-            return TOO_MANY
         self.offsets.insert(index, offset)
         self.parts.insert(index, data)
         self.received += len(data)
@@ -71,13 +69,18 @@ class _Datagram:
             self.protocol = fragment.protocol
         return None
 
+    def abandon(self, reason: NotParsed) -> None:
+        self.abandoned = reason
+        self.offsets.clear()
+        self.parts.clear()
+
 
 class Reassembler:
     """Joins fragments.
 
-    At most ``capacity`` unfinished datagrams are kept, each at most 65535 bytes in 128 fragments, each for
-    ``timeout`` seconds from its first fragment. One more drops the oldest: a flood of fragments costs the
-    oldest unfinished datagram its detection, and nobody their packets.
+    At most ``capacity`` unfinished datagrams are kept, of at most 65535 bytes each and 128 x ``capacity``
+    fragments in all, each datagram for ``timeout`` seconds from its first fragment. One more drops the oldest
+    datagram: a flood of fragments costs others a detection, and nobody their packets.
     """
 
     def __init__(self, capacity: int, timeout: float) -> None:
@@ -86,6 +89,7 @@ class Reassembler:
         self._capacity = capacity
         self._timeout = timeout
         self._datagrams: dict[_Key, _Datagram] = {}
+        self._fragments = 0
 
     def __len__(self) -> int:
         """How many unfinished datagrams are kept."""
@@ -104,27 +108,32 @@ class Reassembler:
         datagram = self._datagrams.get(key)
         if datagram is None:
             if len(self._datagrams) >= self._capacity:
-                del self._datagrams[next(iter(self._datagrams))]
+                self._drop(next(iter(self._datagrams)))
             datagram = self._datagrams[key] = _Datagram(now + self._timeout)
         elif datagram.abandoned is not None:
             return datagram.abandoned
+        before = len(datagram.parts)
         reason = datagram.add(fragment)
         if reason is not None:
-            datagram.abandoned = reason
-            datagram.offsets.clear()
-            datagram.parts.clear()
+            self._fragments -= before
+            datagram.abandon(reason)
             return reason
+        self._fragments += len(datagram.parts) - before
         if datagram.received != datagram.length:
+            while self._fragments > self._capacity * FRAGMENTS_PER_DATAGRAM:
+                self._drop(next(iter(self._datagrams)))
             return None
-        del self._datagrams[key]
+        self._drop(key)
         return parse_reassembled(
             datagram.protocol, fragment.source, fragment.destination, b"".join(datagram.parts)
         )
 
+    def _drop(self, key: _Key) -> None:
+        self._fragments -= len(self._datagrams.pop(key).parts)
+
     def _expire(self, now: float) -> None:
-        datagrams = self._datagrams
-        while datagrams:
-            key = next(iter(datagrams))
-            if datagrams[key].deadline > now:
+        while self._datagrams:
+            key, datagram = next(iter(self._datagrams.items()))
+            if datagram.deadline > now:
                 break
-            del datagrams[key]
+            self._drop(key)

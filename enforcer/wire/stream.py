@@ -28,15 +28,11 @@ class ByteStream:
         try:
             self._file = FileIO(self.name)
         except IsADirectoryError as error:
-            raise self.error(
-                "is a directory, expected a pcap or pcapng file: name the files in it"
-            ) from error
+            raise self.error("is a directory, expected a pcap or pcapng file: name the files in it") from error
         except FileNotFoundError as error:
             raise self.error("no such file, expected a pcap or pcapng file: check the path") from error
         except OSError as error:
-            raise self.error(
-                f"cannot be opened ({error.strerror}): check the path and permissions"
-            ) from error
+            raise self.error(f"cannot be opened ({error.strerror}): check the path and permissions") from error
         status = os.fstat(self._file.fileno())
         self.size = status.st_size if stat.S_ISREG(status.st_mode) else 0
         self._pending = b""
@@ -83,8 +79,7 @@ class ByteStream:
             data = self._file.read(CHUNK)
         except OSError as error:
             raise self.error(
-                f"reading at byte {self.position} failed ({error.strerror}): "
-                "check the disk, copy the file again"
+                f"reading at byte {self.position} failed ({error.strerror}): check the disk, copy the file again"
             ) from error
         self.position += len(data)
         return data
@@ -96,9 +91,7 @@ class ByteStream:
         while True:
             if inflate.eof:
                 rest = inflate.unused_data or self._read()
-                while rest and not rest.strip(
-                    b"\0"
-                ):  # padding after the last member, as tape archives leave it
+                while rest and not rest.strip(b"\0"):  # padding after the last member, as tape archives leave it
                     rest = self._read()
                 if not rest:
                     return b""

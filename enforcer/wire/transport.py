@@ -40,7 +40,8 @@ def parse_transport(
     ``protocol`` is the IP protocol number, ``length`` the bytes from ``start`` to the end of the IP payload
     on the wire; ``data`` may end earlier (snapped) or later (link padding).
 
-    A UDP length of 0 is legal only in jumbograms (RFC 2675 §4), which need an IPv6 option we do not follow.
+    A UDP length of 0 is legal only in IPv6 jumbograms (RFC 2675 §4), which no forwarded packet is: it is not
+    parsed, so that ``payload_length`` of a UDP packet is always what its own length field says.
     """
     captured = len(data) - start
     if protocol == 17:
@@ -77,14 +78,15 @@ def parse_transport(
             length - header,
         )
     if protocol == 50:
-        if captured < 8 or length < 8:
+        if length < 8:
             return ESP_TRUNCATED
         return Packet(_ESP, source, destination, 0, 0, data[start : start + length], length)
     if protocol == 51:
-        if captured < 12 or length < 12:
+        if length < 12:
             return AH_TRUNCATED
-        header = (data[start + 1] + 2) * 4
-        if header < 12 or header > length:
-            return AH_LENGTH
+        if captured > 1:
+            header = (data[start + 1] + 2) << 2
+            if header < 12 or header > length:
+                return AH_LENGTH
         return Packet(_AH, source, destination, 0, 0, data[start : start + length], length)
     return _OTHER.get(protocol, OTHER_PROTOCOL)

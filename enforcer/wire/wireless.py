@@ -27,9 +27,7 @@ FRAGMENTED = NotParsed("IEEE 802.11 fragment")
 AGGREGATED = NotParsed("IEEE 802.11 aggregate (A-MSDU)")
 
 
-def parse_ieee80211(
-    data: bytes, at: int, wire_length: int, padded: bool = False
-) -> Packet | Fragment | NotParsed:
+def parse_ieee80211(data: bytes, at: int, wire_length: int, padded: bool = False) -> Packet | Fragment | NotParsed:
     """A frame whose MAC header stands at ``at`` (IEEE 802.11-2020 §9.2.3, §9.3.2).
 
     ``padded`` says that the radio pads the MAC header to a multiple of 4 bytes.
