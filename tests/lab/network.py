@@ -14,8 +14,8 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
@@ -46,16 +46,12 @@ class Line:
 
 
 def _line(name: str, ip4: str, gateway4: str, ip6: str, gateway6: str) -> Line:
-    return Line(
-        name, IPv4Interface(ip4), IPv6Interface(ip6), IPv4Interface(gateway4), IPv6Interface(gateway6)
-    )
+    return Line(name, IPv4Interface(ip4), IPv6Interface(ip6), IPv4Interface(gateway4), IPv6Interface(gateway6))
 
 
 COMPANY = _line("company", "198.51.100.10/25", "198.51.100.1/25", "2001:db8:1::10/64", "2001:db8:1::1/64")
 """A company on a static address, registered."""
-STRANGER = _line(
-    "stranger", "198.51.100.138/25", "198.51.100.129/25", "2001:db8:2::10/64", "2001:db8:2::1/64"
-)
+STRANGER = _line("stranger", "198.51.100.138/25", "198.51.100.129/25", "2001:db8:2::10/64", "2001:db8:2::1/64")
 """A static line like the company's, not registered."""
 MOBILE = _line("mobile", "100.64.1.20/24", "100.64.1.1/24", "2001:db8:3::10/64", "2001:db8:3::1/64")
 """A mobile line whose number is registered; the address is held by a session."""
@@ -164,9 +160,25 @@ class Node:
             self.command(arguments), f"{self.name}-{name}", environment=environment, directory=directory
         )
 
-    def socket(
-        self, family: socket.AddressFamily, kind: socket.SocketKind, protocol: int = 0
-    ) -> socket.socket:
+    @contextmanager
+    def readdressed(self, address: IPv4Interface) -> Iterator[None]:
+        """Have another IPv4 address of the same link in place of the line's own, as after roaming."""
+        self._replace_address(self.line.ip4, address)
+        try:
+            yield
+        finally:
+            self._replace_address(address, self.line.ip4)
+
+    def _replace_address(self, old: IPv4Interface, new: IPv4Interface) -> None:
+        # The old one goes first: as a secondary address of the subnet the new one would go with it.
+        _batch(
+            self,
+            f"addr del {old} dev {self.interface}",
+            f"addr add {new} dev {self.interface}",
+            f"route add default via {self.line.gateway4.ip}",
+        )
+
+    def socket(self, family: socket.AddressFamily, kind: socket.SocketKind, protocol: int = 0) -> socket.socket:
         """A socket that lives in the namespace, usable from any thread of this process."""
         made: list[socket.socket] = []
         failed: list[OSError] = []

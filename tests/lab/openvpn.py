@@ -35,9 +35,7 @@ PROTECTIONS = (TLS_PLAIN, *TLS_AUTH.values(), TLS_CRYPT, TLS_CRYPT_V2)
 
 _UP = "Initialization Sequence Completed"
 # An error the kernel handed to the socket (read or connect), or a TCP connection reset by the other side.
-_REFUSED = re.compile(
-    r"\[(?:EHOSTUNREACH|ECONNREFUSED|ECONNRESET|EACCES|ENETUNREACH)\][^\n]*|Connection reset"
-)
+_REFUSED = re.compile(r"\[(?:EHOSTUNREACH|ECONNREFUSED|ECONNRESET|EACCES|ENETUNREACH)\][^\n]*|Connection reset")
 _COMMON = ("--dev", "tun", "--verb", "4", "--suppress-timestamps")
 _TLS_CLIENT = ("--nobind", "--remote-cert-tls", "server", "--resolv-retry", "0", "--connect-retry", "1", "1")
 
@@ -170,9 +168,7 @@ class PointToPoint:
             self._end(here, there, node.ip4, "server"), f"openvpn-{self.variant}-server"
         )
         arguments = self._end(there, here, self.node.ip4, "client")
-        return OpenVpnClient(
-            arguments, node, self.node, self.port, here, self.variant, "udp", 4, self.process
-        )
+        return OpenVpnClient(arguments, node, self.node, self.port, here, self.variant, "udp", 4, self.process)
 
     def stop(self) -> None:
         """Stop this end."""

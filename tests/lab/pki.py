@@ -26,9 +26,7 @@ class Pki:
         self._authority_key = self._new_key()
         self._authority = _name("Lab Authority")
         self._issue("ca", self._authority, self._authority_key, None, ())
-        self._issue(
-            "server", _name("server.lab"), self._new_key(), ExtendedKeyUsageOID.SERVER_AUTH, addresses
-        )
+        self._issue("server", _name("server.lab"), self._new_key(), ExtendedKeyUsageOID.SERVER_AUTH, addresses)
         self._issue("client", _name("client.lab"), self._new_key(), ExtendedKeyUsageOID.CLIENT_AUTH, ())
 
     def path(self, name: str) -> Path:

@@ -1,0 +1,244 @@
+"""IKEv1 and IKEv2 with strongSwan's charon, with ESP in user space (kernel-libipsec) or IKE alone.
+
+Several daemons run at once: each has its own /run (charon's pid file has a fixed path) and control socket.
+kernel-libipsec sends ESP in UDP only and therefore always announces NAT; without it, and on a kernel that has
+no ESP of its own, an IKE security association comes up that carries no data.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab.network import Node
+from tests.lab.pki import Pki
+from tests.lab.processes import LabError, Process, wait_until
+from tests.lab.vpn import VpnClient
+
+CHARON = "/usr/lib/ipsec/charon"
+_PLUGINS = (
+    "random nonce openssl aes sha1 sha2 hmac kdf gmp curve25519 pem pkcs1 pkcs8 x509 constraints pubkey "
+    "kernel-netlink socket-default vici"
+)
+_SECRET = "a secret of the lab"
+
+
+@dataclass(frozen=True)
+class IkeVariant:
+    """One way to set up an IKE security association; ``name`` is the variant of pcaps/manifest.yaml.
+
+    ``certificates`` with ``fragmentation`` off makes an IKE_AUTH larger than a packet (RFC 7383 not used).
+    """
+
+    name: str
+    version: int
+    aggressive: bool = False
+    certificates: bool = False
+    fragmentation: bool = True
+    mobike: bool = False
+
+
+IKEV1_MAIN = IkeVariant("ikev1-main", 1)
+IKEV1_AGGRESSIVE = IkeVariant("ikev1-aggressive", 1, aggressive=True)
+IKEV2 = IkeVariant("ikev2", 2)
+IKEV2_FRAGMENTS = IkeVariant("ikev2-fragments", 2, certificates=True, fragmentation=False)
+IKEV2_MOBIKE = IkeVariant("ikev2-mobike", 2, mobike=True)
+IKE_VARIANTS = (IKEV1_MAIN, IKEV1_AGGRESSIVE, IKEV2, IKEV2_FRAGMENTS, IKEV2_MOBIKE)
+
+
+class IkeServer:
+    """A responder at ``node`` for every variant and IP version, on ports 500 and 4500: one a node."""
+
+    def __init__(self, node: Node, pki: Pki, userland_esp: bool = True) -> None:
+        self.node = node
+        self.pki = pki
+        self.userland_esp = userland_esp
+        self._number = node.lab.next_inner()
+        self._clients = 1
+        node.run(["ip", "address", "add", f"{self.inner}/32", "dev", "lo"])
+        connections = [_responder(variant, self._number) for variant in IKE_VARIANTS]
+        self._daemon = _Charon(node, pki, "server", userland_esp, "".join(connections))
+
+    @property
+    def inner(self) -> str:
+        """Its address inside the tunnels."""
+        return f"10.67.{self._number}.1"
+
+    def client(self, node: Node, variant: IkeVariant, version: int = 4) -> IkeClient:
+        """An initiator at ``node``, not started yet. A node has one at a time."""
+        self._clients += 1
+        return IkeClient(self, node, variant, version, f"10.66.{self._number}.{self._clients}")
+
+    def log(self) -> str:
+        """What the responder printed."""
+        return self._daemon.process.log()
+
+    def stop(self) -> None:
+        """Stop it."""
+        self._daemon.process.stop()
+        self.node.run(["ip", "address", "del", f"{self.inner}/32", "dev", "lo"])
+
+
+class IkeClient(VpnClient):
+    """An initiator. With ESP in user space it carries data; else the IKE security association is all."""
+
+    def __init__(self, server: IkeServer, node: Node, variant: IkeVariant, version: int, own_inner: str) -> None:
+        name = f"{variant.name}-natt" if server.userland_esp else variant.name
+        super().__init__(node, server.node, 500, server.inner, family="ipsec", variant=name, version=version)
+        self.carries_data = server.userland_esp
+        self._ike = variant
+        self._pki = server.pki
+        self._own_inner = own_inner
+        self._daemon: _Charon | None = None
+        self._initiation: Process | None = None
+
+    def _start(self) -> None:
+        self.node.run(["ip", "address", "add", f"{self._own_inner}/32", "dev", "lo"])
+        connection = _initiator(
+            self._ike,
+            self.carries_data,
+            self.node.address(self.version),
+            self.server.address(self.version),
+            self._own_inner,
+            self.inner,
+        )
+        self._daemon = _Charon(self.node, self._pki, "client", self.carries_data, connection)
+        what = ["--child", "data"] if self.carries_data else ["--ike", self._ike.name]
+        self._initiation = self.node.popen(
+            self._daemon.control("--initiate", *what, "--timeout", "10"), "swanctl-initiate"
+        )
+
+    def is_up(self, timeout: float) -> bool:
+        """Whether the security association for data was established, or the IKE one where no data flows."""
+        established = r"CHILD_SA data\{\d+\} established" if self.carries_data else r"IKE_SA .* established"
+        return self._daemon is not None and self._daemon.process.wait_for(established, timeout)
+
+    def client_log(self) -> str:
+        return self._daemon.process.log() if self._daemon else ""
+
+    def _stop(self) -> None:
+        if self._initiation is not None:
+            self._initiation.stop()
+        if self._daemon is not None:
+            self._daemon.process.stop()
+        self.node.run(["ip", "address", "del", f"{self._own_inner}/32", "dev", "lo"], check=False)
+
+
+class _Charon:
+    """One daemon with its configuration loaded."""
+
+    def __init__(self, node: Node, pki: Pki, role: str, userland_esp: bool, connections: str) -> None:
+        if not Path(CHARON).exists():
+            raise LabError(f"{CHARON} not found: run `make setup`")
+        self._folder = node.lab.new_folder(f"charon-{role}")
+        self._socket = f"unix://{self._folder}/vici"
+        plugins = ("kernel-libipsec " if userland_esp else "") + _PLUGINS
+        settings = self._folder / "strongswan.conf"
+        settings.write_text(_SETTINGS.format(plugins=plugins, socket=self._socket))
+        for directory, source, target in (
+            ("x509", f"{role}.pem", f"{role}.pem"),
+            ("x509ca", "ca.pem", "ca.pem"),
+            ("private", f"{role}.key", f"{role}.key"),
+        ):
+            (self._folder / directory).mkdir()
+            shutil.copy(pki.path(source), self._folder / directory / target)
+        (self._folder / "swanctl.conf").write_text(
+            f'connections {{\n{connections}}}\nsecrets {{\n  ike-lab {{ secret = "{_SECRET}" }}\n}}\n'
+        )
+        self._environment = {"STRONGSWAN_CONF": str(settings), "SWANCTL_DIR": str(self._folder)}
+        self.process = node.popen(
+            ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs tmpfs /run && exec {CHARON}"],
+            f"charon-{role}",
+            environment=self._environment,
+        )
+        if not wait_until((self._folder / "vici").exists, 10):
+            raise LabError(f"{node.name}: charon did not start:\n{self.process.log()[-2000:]}")
+        node.run(self.control("--load-all"))
+
+    def control(self, *arguments: str) -> list[str]:
+        """The arguments of a swanctl(8) command to this daemon."""
+        environment = [f"{name}={value}" for name, value in self._environment.items()]
+        return ["env", *environment, "swanctl", *arguments, "--uri", self._socket]
+
+
+_SETTINGS = """
+charon {{
+  load = {plugins}
+  retransmit_timeout = 1.0
+  retransmit_base = 1.5
+  retransmit_tries = 3
+  i_dont_care_about_security_and_use_aggressive_mode_psk = yes
+  filelog {{
+    stderr {{
+      default = 1
+      flush_line = yes
+    }}
+  }}
+  plugins {{
+    vici {{
+      socket = {socket}
+    }}
+  }}
+}}
+"""
+
+
+def _responder(variant: IkeVariant, number: int) -> str:
+    return _connection(
+        variant, "allow", "local_addrs = %any", "server", "client", f"10.67.{number}.1/32", f"10.66.{number}.0/24"
+    )
+
+
+def _initiator(variant: IkeVariant, carries_data: bool, own: str, remote: str, own_inner: str, inner: str) -> str:
+    local = "local_addrs = %any" if variant.mobike else f"local_addrs = {own}"
+    # RFC 6023: without ESP the exchange must not ask for a security association it could not use.
+    childless = "force" if variant.version == 2 and not carries_data else "allow"
+    return _connection(
+        variant,
+        childless,
+        f"{local}\n    remote_addrs = {remote}",
+        "client",
+        "server",
+        f"{own_inner}/32",
+        f"{inner}/32",
+    )
+
+
+def _connection(
+    variant: IkeVariant, childless: str, addresses: str, own: str, peer: str, own_traffic: str, peer_traffic: str
+) -> str:
+    if variant.certificates:
+        own_side, peer_side = f"auth = pubkey\n      certs = {own}.pem", "auth = pubkey"
+    else:
+        own_side = peer_side = "auth = psk"
+    cipher = "aes128-sha256-modp2048" if variant.version == 1 else "aes128-sha256-curve25519"
+    return f"""  {variant.name} {{
+    version = {variant.version}
+    aggressive = {_yes(variant.aggressive)}
+    mobike = {_yes(variant.mobike)}
+    fragmentation = {_yes(variant.fragmentation)}
+    childless = {childless}
+    proposals = {cipher}
+    {addresses}
+    local {{
+      {own_side}
+      id = {own}.lab
+    }}
+    remote {{
+      {peer_side}
+      id = {peer}.lab
+    }}
+    children {{
+      data {{
+        local_ts = {own_traffic}
+        remote_ts = {peer_traffic}
+        esp_proposals = aes128gcm16
+      }}
+    }}
+  }}
+"""
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
