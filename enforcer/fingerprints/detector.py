@@ -1,0 +1,156 @@
+"""Connects the packets of a flow: what the families' files cannot say of one packet alone.
+
+The detector holds one bounded table of flows, because some messages are proof only as the answer to another.
+At its bound the flow that has been quiet longest is forgotten. Forgetting is safe: a candidate that is forgotten
+is not confirmed, and what is not proven is accepted.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from enforcer.fingerprints import ipsec, openvpn, wireguard
+from enforcer.fingerprints.detection import Detection
+from enforcer.fingerprints.ike import Header
+from enforcer.wire.packet import Flow, Packet, Protocol, flow_of
+
+CANDIDATE_SECONDS = 90.0
+"""How long an unproven flow waits for its peer after its last handshake message.
+
+The peer answers a transmission within a round trip, and they come at most 32 s apart: WireGuard resends every
+5 s and gives up after 90 s (paper §6.1, §6.4), OpenVPN doubles from 2 s and gives up after 60 s
+(``--hand-window``).
+"""
+
+PROVEN_SECONDS = 600.0
+"""How long a proven flow is remembered after its last packet.
+
+Longer than the 5 minutes for which a NAT should keep a UDP mapping (RFC 4787 REQ-5); later the 5-tuple may
+belong to something else.
+"""
+
+_Conversation = wireguard.Conversation | openvpn.Conversation | ipsec.Conversation
+
+
+class Detector:
+    """Recognises the three families, packet by packet. Sans-IO; the caller passes the time.
+
+    ``capacity`` bounds the flows remembered. Raises ValueError if it is not positive.
+    """
+
+    def __init__(self, capacity: int = 65536) -> None:
+        if capacity < 1:
+            raise ValueError("capacity must be at least 1 flow")
+        self._capacity = capacity
+        self._flows: OrderedDict[Flow, _Conversation] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Flows remembered now."""
+        return len(self._flows)
+
+    def inspect(self, packet: Packet, now: float) -> Detection | None:
+        """What the packet is, given its flow's earlier packets; None if it is none of the three families.
+
+        ``now`` is the packet's own time, in seconds since the epoch (UTC).
+        """
+        protocol = packet.protocol
+        payload = packet.payload
+        if protocol is Protocol.UDP:
+            if not payload:
+                return None
+            first = payload[0]
+            if first in _WIREGUARD_FIRST:
+                message = wireguard.read(packet)
+                if message is not None:
+                    return self._wireguard(message, packet, now)
+            elif first in _OPENVPN_FIRST:
+                reset = openvpn.read_udp(packet, now)
+                if reset is not None:
+                    return self._openvpn(reset, packet, now)
+            header = ipsec.read_udp(packet)
+            if header is not None:
+                return self._ipsec(header, packet, now)
+        elif protocol is Protocol.TCP:
+            if len(payload) < 6:
+                return None
+            if payload[2] in _OPENVPN_FIRST:
+                reset = openvpn.read_tcp(packet, now)
+                if reset is not None:
+                    return self._openvpn(reset, packet, now)
+            else:
+                segment = ipsec.read_tcp(packet)
+                if segment is not None:
+                    return self._stream(segment, packet, now)
+        else:
+            return ipsec.native(packet)
+        return self._data(packet, now) if self._flows else None
+
+    def _wireguard(self, message: wireguard.Message, packet: Packet, now: float) -> Detection | None:
+        flow = flow_of(packet)
+        found = self._find(flow, now)
+        conversation = found if isinstance(found, wireguard.Conversation) else wireguard.Conversation()
+        detection = conversation.advance(message, _forward(packet, flow))
+        if detection is not None:
+            self._remember(flow, conversation, now)
+        return detection
+
+    def _openvpn(self, reset: openvpn.Reset, packet: Packet, now: float) -> Detection:
+        flow = flow_of(packet)
+        found = self._find(flow, now)
+        conversation = found if isinstance(found, openvpn.Conversation) else openvpn.Conversation()
+        detection = conversation.advance(reset, _forward(packet, flow))
+        if conversation is found or not reset.layout.acked:
+            self._remember(flow, conversation, now)
+        return detection
+
+    def _ipsec(self, header: Header, packet: Packet, now: float) -> Detection:
+        flow = flow_of(packet)
+        found = self._find(flow, now)
+        conversation = found if isinstance(found, ipsec.Conversation) else ipsec.Conversation()
+        self._remember(flow, conversation, now)
+        return conversation.advance(header, packet, _forward(packet, flow))
+
+    def _stream(self, segment: ipsec.Segment, packet: Packet, now: float) -> Detection | None:
+        flow = flow_of(packet)
+        found = self._find(flow, now)
+        conversation = found if isinstance(found, ipsec.Conversation) else ipsec.Conversation()
+        detection = conversation.advance_stream(segment, packet, _forward(packet, flow))
+        if detection is not None:
+            self._remember(flow, conversation, now)
+        return detection
+
+    def _data(self, packet: Packet, now: float) -> Detection | None:
+        flow = flow_of(packet)
+        if flow not in self._flows:
+            return None
+        conversation = self._find(flow, now)
+        if conversation is None:
+            return None
+        detection = conversation.data(packet, _forward(packet, flow))
+        if detection is not None:
+            self._remember(flow, conversation, now)
+        return detection
+
+    def _find(self, flow: Flow, now: float) -> _Conversation | None:
+        conversation = self._flows.get(flow)
+        if conversation is None:
+            return None
+        if now - conversation.heard > (PROVEN_SECONDS if conversation.proven else CANDIDATE_SECONDS):
+            del self._flows[flow]
+            return None
+        return conversation
+
+    def _remember(self, flow: Flow, conversation: _Conversation, now: float) -> None:
+        conversation.heard = now
+        self._flows[flow] = conversation
+        self._flows.move_to_end(flow)
+        if len(self._flows) > self._capacity:
+            self._flows.popitem(last=False)
+
+
+_WIREGUARD_FIRST = frozenset({1, 2, 3})
+_OPENVPN_FIRST = frozenset({openvpn.CLIENT_RESET, openvpn.SERVER_RESET, openvpn.CLIENT_RESET_V3})
+
+
+def _forward(packet: Packet, flow: Flow) -> bool:
+    return packet.source == flow[1] and packet.source_port == flow[2]
