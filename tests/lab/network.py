@@ -170,13 +170,8 @@ class Node:
             self._replace_address(address, self.line.ip4)
 
     def _replace_address(self, old: IPv4Interface, new: IPv4Interface) -> None:
-        # The old one goes first: as a secondary address of the subnet the new one would go with it.
-        _batch(
-            self,
-            f"addr del {old} dev {self.interface}",
-            f"addr add {new} dev {self.interface}",
-            f"route add default via {self.line.gateway4.ip}",
-        )
+        _batch(self, f"addr add {new} dev {self.interface}", f"addr del {old} dev {self.interface}")
+        _batch(self, f"route replace default via {self.line.gateway4.ip}")
 
     def socket(self, family: socket.AddressFamily, kind: socket.SocketKind, protocol: int = 0) -> socket.socket:
         """A socket that lives in the namespace, usable from any thread of this process."""
@@ -311,6 +306,14 @@ class Lab:
         )
 
 
+_PREPARED = (
+    # Duplicate address detection would keep IPv6 from working for the first second or two.
+    "net.ipv6.conf.default.accept_dad=0",
+    "net.ipv6.conf.all.accept_dad=0",
+    # Removing the first address of a link would take the second one along.
+    "net.ipv4.conf.all.promote_secondaries=1",
+)
+
 _FORWARDING = (
     "net.ipv4.ip_forward=1",
     "net.ipv6.conf.all.forwarding=1",
@@ -331,8 +334,7 @@ def sweep() -> None:
 
 
 def _prepare(node: Node) -> None:
-    # Duplicate address detection would keep IPv6 from working for the first second or two.
-    node.run(["sysctl", "-q", "-w", "net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.all.accept_dad=0"])
+    node.run(["sysctl", "-q", "-w", *_PREPARED])
     _batch(node, "link set lo up")
 
 

@@ -186,7 +186,7 @@ charon {{
 
 def _responder(variant: IkeVariant, number: int) -> str:
     return _connection(
-        variant, "allow", "local_addrs = %any", "server", "client", f"10.67.{number}.1/32", f"10.66.{number}.0/24"
+        variant, "allow", "local_addrs = %any", "server", f"10.67.{number}.1/32", f"10.66.{number}.0/24"
     )
 
 
@@ -199,19 +199,21 @@ def _initiator(variant: IkeVariant, carries_data: bool, own: str, remote: str, o
         childless,
         f"{local}\n    remote_addrs = {remote}",
         "client",
-        "server",
         f"{own_inner}/32",
         f"{inner}/32",
     )
 
 
 def _connection(
-    variant: IkeVariant, childless: str, addresses: str, own: str, peer: str, own_traffic: str, peer_traffic: str
+    variant: IkeVariant, childless: str, addresses: str, own: str, own_traffic: str, peer_traffic: str
 ) -> str:
     if variant.certificates:
         own_side, peer_side = f"auth = pubkey\n      certs = {own}.pem", "auth = pubkey"
     else:
         own_side = peer_side = "auth = psk"
+    # The responder chooses a connection by the name it is asked for; a certificate bears but one.
+    responder = "server.lab" if variant.certificates else f"{variant.name}.lab"
+    own_id, peer_id = (responder, "client.lab") if own == "server" else ("client.lab", responder)
     cipher = "aes128-sha256-modp2048" if variant.version == 1 else "aes128-sha256-curve25519"
     return f"""  {variant.name} {{
     version = {variant.version}
@@ -223,11 +225,11 @@ def _connection(
     {addresses}
     local {{
       {own_side}
-      id = {own}.lab
+      id = {own_id}
     }}
     remote {{
       {peer_side}
-      id = {peer}.lab
+      id = {peer_id}
     }}
     children {{
       data {{
