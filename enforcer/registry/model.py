@@ -76,7 +76,7 @@ class Registration:
         return min(ends) if ends else None
 
     def status(self, now: float, grace: float) -> Status:
-        """How it stands at ``now``; ``grace`` in seconds. A revocation ends it at its effective time, not before."""
+        """How it stands at ``now``; ``grace`` in seconds. A revocation ends it when effective, not before."""
         if self.revocation is not None and now >= self.revocation.effective_at:
             return Status.REVOKED
         if self.valid_from is not None and now < self.valid_from:

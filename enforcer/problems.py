@@ -1,0 +1,66 @@
+"""What is wrong with an operator's file, told so that it can be put right: file, line, column, value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One error in a file.
+
+    ``line`` is 1-based, None when the whole file is meant; ``column`` is the name of the field. ``value`` is
+    what was found there, already masked where it may hold a telephone number. ``fatal`` problems concern the
+    whole file (unreadable, no header, not YAML): a lenient load cannot go on without it either.
+    """
+
+    file: str
+    line: int | None
+    column: str | None
+    value: str | None
+    message: str
+    fatal: bool = False
+
+    def __str__(self) -> str:
+        text = _place(self.file, self.line, self.column)
+        if self.value is not None:
+            text += f" {self.value!r}:"
+        return f"{text} {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the operator should know that does not stop the file from being used."""
+
+    file: str
+    line: int | None
+    column: str | None
+    message: str
+
+    def __str__(self) -> str:
+        return f"{_place(self.file, self.line, self.column)} {self.message}"
+
+
+@dataclass(slots=True)
+class Findings:
+    """Collects everything found while reading, so that one error never hides another."""
+
+    problems: list[Problem] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+    def problem(self, file: str, line: int | None, column: str | None, value: str | None, message: str) -> None:
+        """Record an error in one row."""
+        self.problems.append(Problem(file, line, column, value, message))
+
+    def fatal(self, file: str, line: int | None, message: str, column: str | None = None) -> None:
+        """Record an error that makes the whole file unusable."""
+        self.problems.append(Problem(file, line, column, None, message, fatal=True))
+
+    def notice(self, file: str, line: int | None, column: str | None, message: str) -> None:
+        """Record something worth telling."""
+        self.notices.append(Notice(file, line, column, message))
+
+
+def _place(file: str, line: int | None, column: str | None) -> str:
+    place = file if line is None else f"{file}:{line}"
+    return f"{place}: {column}:" if column else f"{place}:"

@@ -1,0 +1,84 @@
+"""What vanished from the list goes on counting for a while.
+
+A list may come without an entry by mistake: a lost row, a wrong export, a changed address. Only an explicit
+revocation ends a registration early, so whatever a new list no longer grants is kept as it was, marked with
+the time of its disappearance, until nothing depends on it any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from enforcer.registry.model import Network, Registration
+
+KEPT_GRACES = 2
+"""How many grace periods an entry that ended is remembered: one in which it still counts, and one more in
+which a refusal can still be explained by it and a longer grace still be configured."""
+
+
+def remember(
+    previous: Iterable[Registration], loaded: list[Registration], now: float, grace: float
+) -> list[Registration]:
+    """The ``loaded`` list, followed by the entries of the ``previous`` one that it does not continue.
+
+    A loaded entry continues a previous one when it has its id and grants at least as much: the same number or
+    address, every protocol, peer and moment. A previous entry that is not continued gets ``vanished_at``
+    (``now``, or the earlier time it has already) and the revocation of its id, if the list has one; continued
+    again, it is forgotten in favour of the loaded one. ``now`` is in seconds since the epoch (UTC), ``grace`` in
+    seconds. Entries are forgotten ``KEPT_GRACES`` grace periods after they ended, and one after their
+    revocation took effect.
+    """
+    by_id = {registration.id: registration for registration in loaded}
+    kept = list(loaded)
+    for old in previous:
+        new = by_id.get(old.id)
+        if new is not None:
+            if new is old or continues(old, new, now):
+                continue
+            if new.revocation is not None:
+                old = replace(old, revocation=new.revocation)
+        if old.vanished_at is None:
+            old = replace(old, vanished_at=now)
+        if not _forgotten(old, now, grace):
+            kept.append(old)
+    return kept
+
+
+def continues(old: Registration, new: Registration, now: float) -> bool:
+    """Whether ``new`` grants everything that ``old`` does at ``now`` and later, up to the expiry of ``new``.
+
+    An expiry moved to an earlier day still ahead, or not before the end that ``old`` had, is the list's right:
+    it is followed by grace. One moved into the past would leave none, so it does not continue.
+    """
+    if old.tag != new.tag or not _covers(old.network, new.network):
+        return False
+    if new.protocols and not (old.protocols and old.protocols <= new.protocols):
+        return False
+    if new.peers and not (
+        old.peers and all(any(_covers(peer, other) for other in new.peers) for peer in old.peers)
+    ):
+        return False
+    began = old.valid_from is None or old.valid_from <= now
+    if began and new.valid_from is not None and new.valid_from > now:
+        return False
+    if new.valid_to is None or new.valid_to >= now:
+        return True
+    end = old.ends_at()
+    return end is not None and new.valid_to >= end
+
+
+def _covers(inner: Network | None, outer: Network | None) -> bool:
+    if inner is None or outer is None:
+        return inner is outer
+    if inner.version != outer.version or outer.prefixlen > inner.prefixlen:
+        return False
+    shift = inner.max_prefixlen - outer.prefixlen
+    return int(inner.network_address) >> shift == int(outer.network_address) >> shift
+
+
+def _forgotten(entry: Registration, now: float, grace: float) -> bool:
+    if entry.revocation is not None and now >= entry.revocation.effective_at + grace:
+        return True
+    end = entry.ends_at()
+    return end is not None and now >= end + KEPT_GRACES * grace
