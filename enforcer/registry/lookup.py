@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 from enforcer.registry.model import Network, Registration, Status
 from enforcer.registry.prefixes import PrefixMap
-
-REGISTERED = frozenset({Status.CURRENT, Status.GRACE})
 
 
 class Registry:
@@ -89,9 +88,14 @@ class Registry:
             network = registration.network
             if network is None or not registration.unconditional:
                 continue
-            if registration.status(now, grace) not in REGISTERED:
+            if not registration.counts(now, grace):
                 continue
             key = (network.version, int(network.network_address), network.prefixlen)
             if key not in seen:
                 seen.add(key)
                 yield network
+
+    def next_change(self, now: float, grace: float) -> float:
+        """When, after ``now``, the clock alone next changes how an entry stands; infinity when never."""
+        later = (at for entry in self._registrations for at in entry.changes(grace) if at > now)
+        return min(later, default=math.inf)

@@ -30,6 +30,10 @@ class Status(StrEnum):
     REVOKED = "revoked"
 
 
+REGISTERED = frozenset({Status.CURRENT, Status.GRACE})
+"""The statuses that count as registered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Revocation:
     """An explicit end of a registration: the only thing that ends one before its grace period.
@@ -85,3 +89,18 @@ class Registration:
         if end is None or now < end:
             return Status.CURRENT
         return Status.GRACE if now < end + grace else Status.ENDED
+
+    def counts(self, now: float, grace: float) -> bool:
+        """Whether it makes its holder registered at ``now``: current, or within its grace period."""
+        return self.status(now, grace) in REGISTERED
+
+    def changes(self, grace: float) -> tuple[float, ...]:
+        """The times at which its status changes, in no order; ``grace`` in seconds."""
+        end = self.ends_at()
+        times = (
+            self.valid_from,
+            end,
+            None if end is None else end + grace,
+            None if self.revocation is None else self.revocation.effective_at,
+        )
+        return tuple(at for at in times if at is not None)

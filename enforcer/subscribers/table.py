@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from enforcer.registry.model import Network
@@ -60,6 +60,12 @@ class SessionTable:
 
     def __len__(self) -> int:
         return len(self._by_key)
+
+    def live(self, now: float) -> Iterator[Session]:
+        """The sessions heard of within their time to live at ``now``, epoch seconds; claims may overlap."""
+        for session in self._by_key.values():
+            if -CLOCK_SKEW <= now - session.heard_at < self._ttl:
+                yield session
 
     def holder(self, address: bytes, now: float) -> Holding:
         """Who holds ``address`` (4 or 16 bytes, network order) at ``now`` (seconds since the epoch, UTC).
