@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import select
 import socket
 import statistics
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 from tests.lab.network import Node
-from tests.lab.processes import LabError
+from tests.lab.processes import LabError, wait_until
 
 Address = tuple[str, int]
 
@@ -94,3 +99,96 @@ def ping(name: str, node: Node, address: str, count: int = 5) -> Exchange:
         raise LabError(f"{node.name}: ping {address}: {done.stdout.strip()}")
     sent, received = int(summary[1]), int(summary[2])
     return Exchange(name, sent, sent - received, round_trips)
+
+
+class Responder:
+    """Answers datagrams on a bound socket in a thread of its own, with what ``answer`` makes of them."""
+
+    def __init__(self, listening: socket.socket, answer: Callable[[bytes, Address], bytes | None]) -> None:
+        self._listening = listening
+        self._answer = answer
+        self._closing, self._closed = socket.socketpair()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop answering and close the socket."""
+        self._closing.close()
+        self._thread.join()
+        self._closed.close()
+        self._listening.close()
+
+    def _serve(self) -> None:
+        while True:
+            ready, _, _ = select.select([self._listening, self._closed], [], [])
+            if self._closed in ready:
+                return
+            data, sender = self._listening.recvfrom(65535)
+            answer = self._answer(data, (sender[0], sender[1]))
+            if answer is not None:
+                self._listening.sendto(answer, sender)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Stream:
+    """Numbered datagrams at a steady pace to an echoing server, in the background, until ``stop``.
+
+    For watching what an event does to traffic that runs meanwhile. The payload is no protocol's: eight bytes of
+    number, then zeros.
+    """
+
+    def __init__(self, name: str, client: Node, server: Node, rate: int = 200, version: int = 4) -> None:
+        self.name = name
+        self._rate = rate
+        self._client, listening = udp_pair(client, server, client.lab.next_port(), version)
+        self._echo = Responder(listening, lambda data, _: data)
+        self._sent: dict[int, float] = {}
+        self._answered: dict[int, float] = {}
+        self._ending = threading.Event()
+        self._threads = [threading.Thread(target=each, daemon=True) for each in (self._send, self._receive)]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> Exchange:
+        """End the stream, wait a second for the last answers, and say what came of it."""
+        self._ending.set()
+        self._threads[0].join()
+        wait_until(lambda: len(self._answered) == len(self._sent), 1.0)
+        self._threads[1].join()
+        self._client.close()
+        self._echo.close()
+        round_trips = tuple(
+            (self._answered[number] - sent) * 1000
+            for number, sent in self._sent.items()
+            if number in self._answered
+        )
+        return Exchange(self.name, len(self._sent), len(self._sent) - len(round_trips), round_trips)
+
+    def _send(self) -> None:
+        begin = time.perf_counter()
+        number = 0
+        while not self._ending.is_set():
+            self._sent[number] = time.perf_counter()
+            with suppress(OSError):
+                # An ICMP error about an earlier datagram shows here; the datagram counts as lost.
+                self._client.send(number.to_bytes(8, "big") + bytes(92))
+            number += 1
+            time.sleep(max(0.0, begin + number / self._rate - time.perf_counter()))
+
+    def _receive(self) -> None:
+        self._client.settimeout(0.2)
+        quiet_after_end = 0
+        while quiet_after_end < 5 and not (self._ending.is_set() and len(self._answered) == len(self._sent)):
+            try:
+                data = self._client.recv(2048)
+            except OSError:
+                quiet_after_end += self._ending.is_set()
+                continue
+            self._answered.setdefault(int.from_bytes(data[:8], "big"), time.perf_counter())
