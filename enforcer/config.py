@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
+from typing import Any, Literal
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from enforcer.config_fields import (
+    Address,
+    Country,
+    HostName,
+    Interface,
+    Listen,
+    MobileNetwork,
+    Network,
+    Seconds,
+    TimeZone,
+)
 from enforcer.fingerprints.detection import Family
 from enforcer.problems import Problem
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class ConfigError(Exception):
@@ -32,97 +30,6 @@ class ConfigError(Exception):
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
-
-
-def _seconds(value: object) -> object:
-    if isinstance(value, str):
-        found = re.fullmatch(r"(\d+)\s*([smhd])", value.strip())
-        if found is None:
-            raise ValueError("expected a duration: a number and one of s, m, h, d, for example 90s or 30d")
-        return int(found[1]) * _UNITS[found[2]]
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError("expected a duration: a number and one of s, m, h, d, for example 90s or 30d")
-    return value
-
-
-def _network(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("expected an address or prefix in quotes or plain, for example 203.0.113.0/24")
-    try:
-        return ip_network(value.strip())
-    except ValueError:
-        pass
-    try:
-        loose = ip_network(value.strip(), strict=False)
-    except ValueError:
-        raise ValueError(
-            "expected an IPv4 or IPv6 address or prefix, for example 203.0.113.0/24 or 2001:db8::/32"
-        ) from None
-    raise ValueError(f"has host bits set; the prefix is {loose}")
-
-
-def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError):
-        raise ValueError("expected a time zone of the IANA database, for example Asia/Karachi") from None
-    return value
-
-
-def _region(value: str) -> str:
-    if not re.fullmatch(r"[A-Z]{2}", value):
-        raise ValueError("expected a two-letter country code of ISO 3166, for example PK")
-    return value
-
-
-def _interface(value: str) -> str:
-    if not re.fullmatch(r"[^\s/\"*]{1,15}|[^\s/\"*]{1,14}\*", value):
-        raise ValueError("expected an interface name of at most 15 characters, * allowed at its end (ppp*)")
-    return value
-
-
-def _host_name(value: str) -> str:
-    name = value.rstrip(".").lower()
-    if len(name) > 253 or not all(
-        re.fullmatch(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", part) for part in name.split(".")
-    ):
-        raise ValueError("expected a host name, for example vpn.example.net")
-    return name
-
-
-def _mobile_network(value: object) -> object:
-    if not isinstance(value, str) or not re.fullmatch(r"\d{3}-\d{2,3}", value):
-        raise ValueError('expected a mobile network as MCC-MNC in quotes, for example "410-01"')
-    return value
-
-
-def _listen(value: str) -> str:
-    host, port = split_listen(value)
-    if not host or not 0 < port < 65536:
-        raise ValueError("expected address:port, for example 127.0.0.1:9469 or [::1]:9469")
-    return value
-
-
-def split_listen(value: str) -> tuple[str, int]:
-    """``address:port`` apart, brackets of IPv6 removed; port 0 when there is none."""
-    host, _, port = value.rpartition(":")
-    return host.removeprefix("[").removesuffix("]"), int(port) if port.isdecimal() else 0
-
-
-Seconds = Annotated[int, BeforeValidator(_seconds), Field(ge=0)]
-Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
-Interface = Annotated[str, AfterValidator(_interface)]
-HostName = Annotated[str, AfterValidator(_host_name)]
-MobileNetwork = Annotated[str, BeforeValidator(_mobile_network)]
-Address = Annotated[str, AfterValidator(lambda value: _address(value))]
-
-
-def _address(value: str) -> str:
-    network = _network(value)
-    assert isinstance(network, (IPv4Network, IPv6Network))
-    if network.num_addresses != 1:
-        raise ValueError("expected one address, not a prefix")
-    return value
 
 
 class _Section(BaseModel):
@@ -162,9 +69,7 @@ class RegistryConfig(_Section):
     """The list of registrations."""
 
     files: tuple[Path, ...] = Field((), description="CSV or YAML files; all together are the list.")
-    timezone: Annotated[str, AfterValidator(_zone)] = Field(
-        "UTC", description="Time zone of bare dates in the list."
-    )
+    timezone: TimeZone = Field("UTC", description="Time zone of bare dates in the list.")
     grace: Seconds = Field(
         30 * 86400,
         ge=30 * 86400,
@@ -185,9 +90,7 @@ class RegistryConfig(_Section):
 class NumbersConfig(_Section):
     """How mobile numbers are read and tagged."""
 
-    region: Annotated[str, AfterValidator(_region)] = Field(
-        "PK", description="Country whose national number format is understood."
-    )
+    region: Country = Field("PK", description="Country whose national number format is understood.")
     key_file: Path | None = Field(
         None, description="Root-only file of at least 32 random bytes; numbers are tagged with it."
     )
@@ -197,9 +100,7 @@ class SessionsConfig(_Section):
     """Which subscriber holds which address."""
 
     file: Path | None = Field(None, description="CSV file of sessions.")
-    ttl: Seconds = Field(
-        2 * 3600, gt=0, description="A session not heard of for this long identifies nobody."
-    )
+    ttl: Seconds = Field(2 * 3600, gt=0, description="A session not heard of for this long identifies nobody.")
 
 
 class WifiCalling(_Section):
@@ -218,9 +119,7 @@ class ExemptConfig(_Section):
     prefixes: tuple[Network, ...] = Field((), description="Prefixes left alone, at either end of a flow.")
     names: tuple[HostName, ...] = Field((), description="Host names left alone; resolved and refreshed.")
     wifi_calling: WifiCalling = Field(WifiCalling(), description="Wi-Fi calling; needed to enforce ipsec.")
-    resolvers: tuple[Address, ...] = Field(
-        (), description="DNS servers' addresses; the system's when empty."
-    )
+    resolvers: tuple[Address, ...] = Field((), description="DNS servers' addresses; the system's when empty.")
 
 
 class GatewayConfig(_Section):
@@ -256,7 +155,7 @@ class GatewayConfig(_Section):
 class MetricsConfig(_Section):
     """The /metrics endpoint."""
 
-    listen: Annotated[str, AfterValidator(_listen)] | None = Field(
+    listen: Listen | None = Field(
         "127.0.0.1:9469", description="address:port of the metrics endpoint; null for none."
     )
 
@@ -299,9 +198,7 @@ def load(path: Path) -> Config:
     except IsADirectoryError:
         raise ConfigError([_file_problem(path, "is a directory; expected a YAML file")]) from None
     except FileNotFoundError:
-        raise ConfigError(
-            [_file_problem(path, "does not exist; name the configuration with --config")]
-        ) from None
+        raise ConfigError([_file_problem(path, "does not exist; name the configuration with --config")]) from None
     except (OSError, UnicodeDecodeError) as error:
         detail = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
         raise ConfigError([_file_problem(path, f"cannot be read: {detail}")]) from None
@@ -380,7 +277,7 @@ def _problem(
     known = loc
     while known and known not in lines:
         known = known[:-1]
-    shown = None if isinstance(value, (dict, list, tuple)) or kind == "missing" else repr(value)
+    shown = None if isinstance(value, (dict, list, tuple)) or kind == "missing" else str(value)
     if kind == "extra_forbidden":
         message, shown = "is not a setting; " + _expected_keys(loc[:-1]), None
     elif kind == "missing":
@@ -396,7 +293,7 @@ def _expected_keys(where: tuple[str | int, ...]) -> str:
             continue
         field = next((f for n, f in model.model_fields.items() if part in (n, f.alias)), None)
         annotation = field.annotation if field is not None else None
-        inner = [a for a in getattr(annotation, "__args__", ()) if isinstance(a, type)] or [annotation]
+        inner: list[Any] = [a for a in getattr(annotation, "__args__", ()) if isinstance(a, type)] or [annotation]
         model = inner[0]
     keys = sorted(field.alias or name for name, field in model.model_fields.items())
     return f"expected one of {', '.join(keys)}"
@@ -415,8 +312,6 @@ def _relative_to(config: Config, folder: Path) -> Config:
             "numbers": numbers.model_copy(
                 update={"key_file": folder / numbers.key_file if numbers.key_file else None}
             ),
-            "sessions": sessions.model_copy(
-                update={"file": folder / sessions.file if sessions.file else None}
-            ),
+            "sessions": sessions.model_copy(update={"file": folder / sessions.file if sessions.file else None}),
         }
     )

@@ -14,8 +14,8 @@ from typing import Protocol as Interface
 
 from enforcer.config import Config, Line
 from enforcer.fingerprints.detection import Detection, Family, Standing
-from enforcer.prefixes import PrefixMap
 from enforcer.registry.model import Registration, Status
+from enforcer.registry.prefixes import PrefixMap
 from enforcer.subscribers.model import Holding, HoldingState
 from enforcer.wire.packet import Packet
 
@@ -171,9 +171,16 @@ class Policy:
         self.sessions = sessions
         self.exemptions = exemptions
         self._enforced = frozenset(config.enforce) if config.mode == "enforce" else frozenset[Family]()
-        self._lines = PrefixMap((prefix, line) for line in config.lines for prefix in line.prefixes)
-        self._nas = {nas: line for line in config.lines for nas in line.nas}
-        self._subscriber_prefixes = PrefixMap((prefix, True) for prefix in config.subscribers.prefixes)
+        self._lines: PrefixMap[Line] = PrefixMap()
+        self._nas: dict[str, Line] = {}
+        for line in config.lines:
+            for prefix in line.prefixes:
+                self._lines.add(prefix, line)
+            for nas in line.nas:
+                self._nas[nas] = line
+        self._subscriber_prefixes: PrefixMap[bool] = PrefixMap()
+        for prefix in config.subscribers.prefixes:
+            self._subscriber_prefixes.add(prefix, True)
         self._is_subscriber_interface = _interface_test(config.subscribers.interfaces)
 
     def decide(
@@ -220,16 +227,17 @@ class Policy:
         """Whether an end is the subscriber's: by interface, by prefix, or as an address of a declared line."""
         return (
             (interface is not None and self._is_subscriber_interface(interface))
-            or self._subscriber_prefixes.get(address) is not None
+            or bool(self._subscriber_prefixes.covering(address))
             or self._line(address, self.sessions.holder(address, now)) is not None
         )
 
     def _line(self, address: bytes, holding: Holding) -> Line | None:
-        return self._lines.get(address) or (self._nas.get(holding.nas) if holding.nas else None)
+        lines = self._lines.covering(address)
+        if lines:
+            return lines[0]
+        return self._nas.get(holding.nas) if holding.nas else None
 
-    def who(
-        self, source: bytes, destination: bytes, ends: list[bytes], family: Family | None, now: float
-    ) -> Who:
+    def who(self, source: bytes, destination: bytes, ends: list[bytes], family: Family | None, now: float) -> Who:
         """Who is behind a flow whose subscriber's ends are ``ends``. Either end registered is enough.
 
         A ``family`` of None asks about no protocol in particular: conditions on protocols count as met.
@@ -249,9 +257,7 @@ class Policy:
             return min(doubts, key=lambda who: _UNKNOWN_ORDER.index(who.reason))
         return negative or Who(Answer.UNKNOWN, Reason.NO_SUBSCRIBER)
 
-    def end(
-        self, address: bytes, peer: bytes | None, subscriber: bool, family: Family | None, now: float
-    ) -> Who:
+    def end(self, address: bytes, peer: bytes | None, subscriber: bool, family: Family | None, now: float) -> Who:
         """Who is behind one end. A ``peer`` of None asks about no peer in particular."""
         holding = self.sessions.holder(address, now)
         line = self._line(address, holding)

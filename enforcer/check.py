@@ -1,0 +1,130 @@
+"""`enforcer check`: everything that is wrong or doubtful, found without changing anything."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+
+from enforcer.config import Config
+from enforcer.exemptions import Exemptions
+from enforcer.fingerprints.detection import Family
+from enforcer.gateway import nft, preflight
+from enforcer.gateway.backend import detect
+from enforcer.gateway.resolver import Lookup, Unanswered
+from enforcer.gateway.ruleset import Backend, table
+from enforcer.gateway.sets import KernelSets, desired
+from enforcer.lists import ListError, Lists, load_lists
+from enforcer.registry.model import Status
+
+RESOLVING = 10.0
+"""Seconds `check` spends on resolving exempt names at most."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What was found: problems (exit code 1), warnings, and facts worth reading."""
+
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    facts: list[str] = field(default_factory=list)
+
+
+def check(config: Config, lenient: bool) -> Report:
+    """Validate the lists, the exemptions and the ruleset of a valid configuration."""
+    report = Report()
+    now = time.time()
+    lists = _lists(config, lenient, now, report)
+    _lines(config, report)
+    exemptions = Exemptions(config.exempt)
+    _resolve(config, exemptions, report)
+    _kernel(config, lists, exemptions, now, report)
+    return report
+
+
+def _lists(config: Config, lenient: bool, now: float, report: Report) -> Lists | None:
+    try:
+        lists = load_lists(config, lenient, now, keep=False)
+    except ListError as error:
+        report.problems.extend(str(problem) for problem in error.problems)
+        report.warnings.extend(str(notice) for notice in error.notices)
+        return None
+    report.warnings.extend(str(notice) for notice in lists.notices)
+    report.warnings.extend(f"{problem} (row left out: --lenient)" for problem in lists.problems)
+    if not config.registry.files:
+        report.warnings.append("registry.files is empty: without a list nobody is ever refused")
+        return lists
+    census = lists.registry.census(now, float(config.registry.grace))
+    counted = ", ".join(f"{count} {status}" for status, count in census.items() if count)
+    report.facts.append(f"{len(lists.registry)} registrations: {counted}")
+    if census[Status.GRACE]:
+        report.warnings.append(
+            f"{census[Status.GRACE]} registrations have ended and count for their grace period only"
+        )
+    if lists.registry.as_of is not None and now - lists.registry.as_of > config.registry.max_age:
+        report.warnings.append("the list is older than registry.max_age: nobody is refused")
+    if config.registry.memory is None:
+        report.warnings.append(
+            "registry.memory is not set: an entry that vanishes from the list loses its grace period at a restart"
+        )
+    return lists
+
+
+def _lines(config: Config, report: Report) -> None:
+    if not config.lines:
+        report.warnings.append("lines is empty: no line has a registration route, so nobody is ever refused")
+    if any(line.kind == "mobile" for line in config.lines) and config.sessions.file is None:
+        report.warnings.append("sessions.file is not set: nobody on a line of class mobile is ever refused")
+    if config.mode == "enforce" and not config.enforce:
+        report.warnings.append("mode is enforce, but enforce names no family: nothing is refused")
+
+
+def _resolve(config: Config, exemptions: Exemptions, report: Report) -> None:
+    if not exemptions.names:
+        if Family.IPSEC in config.enforce:
+            report.problems.append(
+                "enforce names ipsec, but exempt.wifi_calling names no mobile network: IPsec carries Wi-Fi "
+                "calling, emergency calls among it, and stays in monitor until its ePDG names are known"
+            )
+        return
+    lookup = Lookup(config.exempt.resolvers)
+    deadline = time.monotonic() + RESOLVING
+    unanswered: list[str] = []
+    for name in exemptions.names:
+        if time.monotonic() > deadline:
+            unanswered.append(f"{name}: not asked within {RESOLVING:.0f} s")
+            continue
+        try:
+            exemptions.answer(name, lookup.addresses(name)[0], time.time())
+        except Unanswered as error:
+            unanswered.append(str(error))
+    report.facts.append(f"{len(exemptions.names)} exempt names, {len(exemptions.addresses)} addresses")
+    report.warnings.extend(f"exempt name without an answer: {text}" for text in unanswered)
+    missing = exemptions.wifi_calling_missing(time.time())
+    if Family.IPSEC in config.enforce and missing is not None:
+        report.problems.append(
+            f"enforce names ipsec, but Wi-Fi calling is not known ({missing}): it stays in monitor"
+        )
+
+
+def _kernel(config: Config, lists: Lists | None, exemptions: Exemptions, now: float, report: Report) -> None:
+    if os.geteuid() != 0:
+        report.warnings.append("not root: the ruleset was not tried against the kernel")
+        return
+    obstacles = list(preflight.obstacles(config))
+    report.problems.extend(obstacles)
+    report.warnings.extend(preflight.warnings(config))
+    if obstacles:
+        return
+    try:
+        backend = detect(config)
+        contents = ""
+        if lists is not None:
+            grace = float(config.registry.grace)
+            contents = KernelSets().fill(desired(lists.registry, lists.sessions, exemptions, now, grace))
+        nft.check(table(config, backend) + contents)
+    except nft.CommandError as error:
+        report.problems.append(f"the kernel refuses the ruleset: {error}")
+    else:
+        how = "its own queue statement" if backend is Backend.NATIVE else "a paired iptables rule"
+        report.facts.append(f"the kernel takes the ruleset, queueing by {how}")

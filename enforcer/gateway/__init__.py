@@ -1,0 +1,1 @@
+"""The live edge: nft ruleset, NFQUEUE, kernel sets, lifecycle."""

@@ -1,0 +1,125 @@
+"""Puts the ruleset into the kernel and takes it out again, leaving everything of the operator's as it was.
+
+Where the kernel has nft's queue statement, one table in one transaction is all. Where it has not, the table is
+paired with one iptables rule for IPv4 and one for IPv6, in the `security` table's FORWARD chain: its priority
+(50) lies between our two chains and after the operator's filter, and hardly anyone has rules there that an
+early verdict could skip.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from enforcer.config import Config
+from enforcer.gateway import nft
+from enforcer.gateway.ruleset import Backend, marks, queue_range, removal, table
+
+log = logging.getLogger(__name__)
+
+_IPTABLES = {"ip": "iptables-nft", "ip6": "ip6tables-nft"}
+_COMMENT = "enforcer"
+
+
+def detect(config: Config) -> Backend:
+    """Which backend this kernel takes, found out by trying.
+
+    Raises CommandError when it takes neither, with what the kernel said.
+    """
+    try:
+        nft.check(table(config, Backend.NATIVE))
+    except nft.CommandError as refusal:
+        nft.check(table(config, Backend.PAIRED))
+        log.info("no native nft queue here, pairing with iptables NFQUEUE (%s)", _first_line(refusal))
+        return Backend.PAIRED
+    log.info("native nft queue")
+    return Backend.NATIVE
+
+
+class Installation:
+    """Our rules in the kernel: installed once, replaced on reload, removed on stop."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self._made_tables: set[str] = set()
+
+    def install(self, config: Config, contents: str) -> None:
+        """Load the table with its set ``contents`` in one transaction, replacing an earlier one of ours.
+
+        The iptables rules come first: without marks they match nothing. Raises CommandError; then nothing
+        of ours is left.
+        """
+        try:
+            if self.backend is Backend.PAIRED:
+                for family in _IPTABLES:
+                    self._pair(family, config)
+            nft.load(table(config, self.backend) + contents)
+        except nft.CommandError:
+            self.remove()
+            raise
+
+    def replace(self, config: Config, contents: str) -> None:
+        """Load another table in place of the installed one, in one transaction.
+
+        Raises CommandError; then the installed one goes on.
+        """
+        nft.load(table(config, self.backend) + contents)
+
+    def remove(self) -> None:
+        """Take out everything of ours. The table goes first, in one transaction: that ends every effect."""
+        nft.load(removal())
+        if self.backend is Backend.PAIRED:
+            for family in _IPTABLES:
+                self._unpair(family)
+
+    def _pair(self, family: str, config: Config) -> None:
+        had_table = _has_table(family)
+        left_by_a_crash = had_table and _delete_rules(family)
+        bits = marks(config.gateway.mark_mask)
+        first, _, last = queue_range(config).partition("-")
+        queue = ["--queue-balance", f"{first}:{last}"] if last else ["--queue-num", first]
+        nft.run(
+            [
+                _IPTABLES[family], "-w", "-t", "security", "-A", "FORWARD",
+                "-m", "mark", "--mark", f"{bits.candidate:#x}/{bits.mask:#x}",
+                "-m", "comment", "--comment", _COMMENT,
+                "-j", "NFQUEUE", *queue, "--queue-bypass",
+            ]
+        )  # fmt: skip
+        if left_by_a_crash or not had_table:
+            self._made_tables.add(family)
+
+    def _unpair(self, family: str) -> None:
+        if _has_table(family):
+            _delete_rules(family)
+            if family in self._made_tables:
+                self._drop_empty_table(family)
+
+    def _drop_empty_table(self, family: str) -> None:
+        content = nft.objects("table", family, "security")
+        chains = [item["chain"] for item in content if "chain" in item]
+        if any("rule" in item for item in content) or any(c.get("policy") != "accept" for c in chains):
+            return
+        nft.load(f"delete table {family} security\n")
+        self._made_tables.discard(family)
+
+
+def _has_table(family: str) -> bool:
+    return any(
+        item["table"]["family"] == family and item["table"]["name"] == "security" for item in nft.objects("tables")
+    )
+
+
+def _delete_rules(family: str) -> bool:
+    listed = nft.run([_IPTABLES[family], "-w", "-t", "security", "-S", "FORWARD"])
+    ours = [
+        line.split()[1:]
+        for line in listed.splitlines()
+        if line.startswith("-A FORWARD ") and f"--comment {_COMMENT} " in line
+    ]
+    for rule in ours:
+        nft.run([_IPTABLES[family], "-w", "-t", "security", "-D", *rule])
+    return bool(ours)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

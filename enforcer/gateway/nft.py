@@ -1,0 +1,48 @@
+"""nft(8) and iptables(8), run as they are: their own words in every error."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+
+class CommandError(Exception):
+    """A tool is missing or refused; the message carries what it printed."""
+
+
+def run(arguments: list[str], text: str | None = None) -> str:
+    """Run a tool with ``text`` on its standard input and return what it printed.
+
+    Raises CommandError when it is not installed or exits non-zero.
+    """
+    try:
+        done = subprocess.run(arguments, input=text, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise CommandError(
+            f"{arguments[0]} is not installed; install it (Debian: apt install {_PACKAGES[arguments[0]]})"
+        ) from None
+    if done.returncode != 0:
+        detail = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
+        raise CommandError(f"{' '.join(arguments)}: {detail}")
+    return done.stdout
+
+
+def load(text: str) -> None:
+    """Load nft statements, if any, as one transaction. Raises CommandError; then nothing of it was loaded."""
+    if text:
+        run(["nft", "-f", "-"], text)
+
+
+def check(text: str) -> None:
+    """Ask the kernel whether it would load nft statements. Raises CommandError when not."""
+    run(["nft", "-c", "-f", "-"], text)
+
+
+def objects(*what: str) -> list[dict[str, Any]]:
+    """What `nft -j list` answers, without its header. Raises CommandError."""
+    answer: list[dict[str, Any]] = json.loads(run(["nft", "-j", "list", *what]))["nftables"]
+    return [item for item in answer if "metainfo" not in item]
+
+
+_PACKAGES = {"nft": "nftables", "iptables-nft": "iptables", "ip6tables-nft": "iptables"}
