@@ -114,16 +114,20 @@ class OpenVpnClient(VpnClient):
         variant: str,
         transport: str,
         version: int,
-        peer: Process | None = None,
+        peer_arguments: list[str] | None = None,
     ) -> None:
         super().__init__(
             node, server, port, inner, family="openvpn", variant=variant, transport=transport, version=version
         )
         self._arguments = arguments
-        self._peer = peer
+        self._peer_arguments = peer_arguments
+        self._peer: Process | None = None
         self._process: Process | None = None
 
     def _start(self) -> None:
+        if self._peer_arguments is not None:
+            self._peer = self.server.popen(self._peer_arguments, f"openvpn-{self.variant}-peer")
+            self._peer.require("link remote", 5)
         self._process = self.node.popen(self._arguments, f"openvpn-{self.name.replace(' ', '-')}")
 
     def is_up(self, timeout: float) -> bool:
@@ -140,53 +144,34 @@ class OpenVpnClient(VpnClient):
         return found[0] if found else None
 
     def _stop(self) -> None:
-        if self._process is not None:
-            self._process.stop()
+        for process in (self._process, self._peer):
+            if process is not None:
+                process.stop()
 
 
-class PointToPoint:
+def point_to_point(node: Node, server: Node, pki: Pki, variant: str) -> OpenVpnClient:
     """A tunnel of two ends without client and server mode: ``p2p-tls`` or ``static-key``, UDP over IPv4.
 
-    With TLS both ends know each other's address, so the TLS server sends its reset unasked.
+    Both ends know each other's address, and the far end starts first: with TLS it sends its reset unasked.
+    Raises LabError for any other variant.
     """
-
-    def __init__(self, node: Node, pki: Pki, variant: str) -> None:
-        if variant not in ("p2p-tls", "static-key"):
-            raise LabError(f"{variant}: not a point-to-point variant")
-        self.node = node
-        self.pki = pki
-        self.variant = variant
-        self.port = node.lab.next_port()
-        self._network = f"10.65.{node.lab.next_inner()}"
-        self._key = _generate("secret", node.lab.new_folder(f"openvpn-{variant}") / "static.key")
-        self.process: Process | None = None
-
-    def client(self, node: Node) -> OpenVpnClient:
-        """Start this end towards ``node``; returns the other end, not started yet."""
-        here, there = f"{self._network}.1", f"{self._network}.2"
-        self.process = self.node.popen(
-            self._end(here, there, node.ip4, "server"), f"openvpn-{self.variant}-server"
-        )
-        arguments = self._end(there, here, self.node.ip4, "client")
-        return OpenVpnClient(arguments, node, self.node, self.port, here, self.variant, "udp", 4, self.process)
-
-    def stop(self) -> None:
-        """Stop this end."""
-        if self.process is not None:
-            self.process.stop()
-
-    def _end(self, own: str, peer: str, remote: str, role: str) -> list[str]:
-        common = [
-            *("openvpn", *_COMMON, "--proto", "udp4", "--port", str(self.port), "--remote", remote),
-            *("--ifconfig", own, peer),
-        ]
-        if self.variant == "p2p-tls":
-            dh = ["--dh", "none"] if role == "server" else []
-            return [*common, f"--tls-{role}", *dh, *_certificates(self.pki, role)]
-        return [
-            *(*common, "--secret", str(self._key), "0" if role == "server" else "1"),
-            *("--cipher", "AES-256-CBC", "--auth", "SHA256"),
-        ]
+    if variant not in ("p2p-tls", "static-key"):
+        raise LabError(f"{variant}: not a point-to-point variant")
+    port = node.lab.next_port()
+    network = f"10.65.{node.lab.next_inner()}"
+    near, far = f"{network}.2", f"{network}.1"
+    common = ["openvpn", *_COMMON, "--proto", "udp4", "--port", str(port)]
+    own = [*common, "--remote", server.ip4, "--ifconfig", near, far]
+    peer = [*common, "--remote", node.ip4, "--ifconfig", far, near]
+    if variant == "p2p-tls":
+        own += ["--tls-client", *_certificates(pki, "client")]
+        peer += ["--tls-server", "--dh", "none", *_certificates(pki, "server")]
+    else:
+        key = str(_generate("secret", node.lab.new_folder("openvpn-static-key") / "static.key"))
+        cipher = ["--cipher", "AES-256-CBC", "--auth", "SHA256"]
+        own += ["--secret", key, "1", *cipher]
+        peer += ["--secret", key, "0", *cipher]
+    return OpenVpnClient(own, node, server, port, far, variant, "udp", 4, peer)
 
 
 def _certificates(pki: Pki, role: str) -> list[str]:

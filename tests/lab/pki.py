@@ -35,7 +35,7 @@ class Pki:
 
     def _new_key(self) -> PrivateKey:
         if self._use_rsa:
-            return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+            return rsa.generate_private_key(public_exponent=65537, key_size=3072)
         return ec.generate_private_key(ec.SECP256R1())
 
     def _issue(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
+import time
+from contextlib import suppress
 from pathlib import Path
 
+from tests.lab.capture import Capture, records
 from tests.lab.network import Node
 from tests.lab.processes import LabError, Process, wait_until
 from tests.lab.vpn import VpnClient
@@ -113,3 +117,37 @@ class _Device:
         """Whether any peer has a completed handshake."""
         shown = self._node.run(["wg", "show", self._name, "latest-handshakes"]).stdout
         return any(int(line.split()[1]) > 0 for line in shown.splitlines())
+
+
+def put_under_load(server: WireGuardServer, flooder: Node) -> None:
+    """Flood a server with one replayed initiation, so that for the next second it sends cookie replies.
+
+    The initiation is genuine, for the server checks mac1 first; a replay makes it compute and is then dropped
+    by its old timestamp. wireguard-go counts itself under load until a second after more than 128 messages
+    waited (device.go). At most 100,000 packets in half a second.
+    """
+    initiation = _genuine_initiation(server, flooder)
+    with flooder.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.connect((server.node.ip4, server.port))
+        deadline = time.monotonic() + 0.5
+        for _ in range(100_000):
+            if time.monotonic() > deadline:
+                return
+            with suppress(OSError):
+                sender.send(initiation)
+
+
+def _genuine_initiation(server: WireGuardServer, node: Node) -> bytes:
+    path = node.lab.new_folder("initiation") / "handshake.pcap"
+    with (
+        Capture(node.lab.gateway, node.line.gateway_interface, server.node.ip4, path),
+        server.client(node) as client,
+    ):
+        if not client.is_up(10):
+            raise LabError("no handshake to replay: the tunnel did not come up")
+    for _, frame in records(path):
+        # Ethernet 14, IPv4 20, UDP 8; an initiation is 148 bytes of type 1.
+        payload = frame[42:]
+        if len(payload) == 148 and payload[:4] == b"\x01\x00\x00\x00":
+            return payload
+    raise LabError(f"{path}: no handshake initiation")
