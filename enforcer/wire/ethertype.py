@@ -62,7 +62,7 @@ def parse_ethertype(ethertype: int, data: bytes, at: int, wire_length: int) -> P
 
 
 def parse_llc(data: bytes, at: int, wire_length: int) -> Packet | Fragment | NotParsed:
-    """An IEEE 802.2 LLC header: SNAP, or IP by its own SAP 06 (RFC 1042)."""
+    """An IEEE 802.2 LLC header: SNAP (RFC 1042), or IP by its own SAP 06 (LLCSAP_IP of libpcap's llc.h)."""
     head = data[at : at + 3]
     if len(head) < 3:
         return LLC_TRUNCATED
@@ -74,7 +74,7 @@ def parse_llc(data: bytes, at: int, wire_length: int) -> Packet | Fragment | Not
 
 
 def _parse_mpls(data: bytes, at: int, wire_length: int) -> Packet | Fragment | NotParsed:
-    """Skip the label stack; the payload's first nibble tells IPv4 from IPv6 (as RFC 4928 §3 observes)."""
+    """Skip the label stack; the payload's first nibble tells IPv4 from IPv6 (RFC 4928)."""
     while True:
         if len(data) < at + 4:
             return MPLS_TRUNCATED

@@ -118,7 +118,7 @@ def _nflog(data: bytes, wire_length: int) -> Packet | Fragment | NotParsed:
 
 def _token_ring(data: bytes, wire_length: int) -> Packet | Fragment | NotParsed:
     """LINKTYPE_IEEE802_5: access and frame control, two addresses, a routing field of the length in the low 5
-    bits of its first byte when the source address has its top bit set (IEEE 802.5 §3.2), LLC."""
+    bits of its first byte when the source address has its top bit set (IEEE 802.5), LLC."""
     if len(data) < 15:
         return LINK_TRUNCATED
     if data[1] & 0xC0 != 0x40:
@@ -127,7 +127,7 @@ def _token_ring(data: bytes, wire_length: int) -> Packet | Fragment | NotParsed:
 
 
 def _fddi(data: bytes, wire_length: int) -> Packet | Fragment | NotParsed:
-    """LINKTYPE_FDDI: frame control, two addresses, LLC; control 5x is an LLC frame (ISO 9314-2 §7.3.3)."""
+    """LINKTYPE_FDDI: frame control, two addresses, LLC; control 5x is an asynchronous LLC frame (libpcap's fddi.h)."""
     if len(data) < 13:
         return LINK_TRUNCATED
     if data[0] & 0xF0 != 0x50:

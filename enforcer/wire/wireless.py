@@ -91,7 +91,7 @@ def decode_radiotap(data: bytes, wire_length: int) -> Packet | Fragment | NotPar
 
 
 def decode_ppi(data: bytes, wire_length: int) -> Packet | Fragment | NotParsed:
-    """LINKTYPE_PPI (CACE "Per-Packet Information Header Specification" 1.0.7 §3): version, flags, header
+    """LINKTYPE_PPI (CACE "Per-Packet Information Header Specification" 1.0.7): version, flags, header
     length @2, the link type inside @4."""
     if len(data) < 8:
         return PPI
