@@ -127,7 +127,7 @@ def _token_ring(data: bytes, wire_length: int) -> Packet | Fragment | NotParsed:
 
 
 def _fddi(data: bytes, wire_length: int) -> Packet | Fragment | NotParsed:
-    """LINKTYPE_FDDI: frame control, two addresses, LLC; control 5x is an asynchronous LLC frame (libpcap's fddi.h)."""
+    """LINKTYPE_FDDI: frame control, two addresses, LLC; control 5x is asynchronous LLC (libpcap's fddi.h)."""
     if len(data) < 13:
         return LINK_TRUNCATED
     if data[0] & 0xF0 != 0x50:
