@@ -13,8 +13,9 @@ from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 
 from enforcer.problems import Findings
+from enforcer.registry.characters import unprintable
 from enforcer.registry.columns import IDENTITY_MESSAGE, Columns
-from enforcer.registry.rows import Row, unprintable
+from enforcer.registry.rows import Row
 
 
 def read_rows(data: bytes, file: str, columns: Columns, findings: Findings) -> Iterator[Row]:

@@ -6,13 +6,15 @@ import re
 from datetime import date, datetime, timedelta, tzinfo
 from functools import lru_cache
 
+from enforcer.registry.characters import foreign_character
+
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _WITHOUT_OFFSET = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
 _FIRST_YEAR = 1970
 _LAST_YEAR = 9998
 
-EXPECTED = "expected a day (YYYY-MM-DD) or an RFC 3339 date-time with its offset (2025-07-01T09:00:00+05:00)"
+_EXPECTED = "expected a day (YYYY-MM-DD) or an RFC 3339 date-time with its offset (2025-07-01T09:00:00+05:00)"
 
 
 def parse_start(text: str, timezone: tzinfo) -> float:
@@ -47,6 +49,8 @@ def parse_instant(text: str) -> float:
 
 @lru_cache(maxsize=4096)
 def _parse(text: str, timezone: tzinfo, days: int) -> float:
+    if not text.isascii():
+        raise ValueError(foreign_character(text))
     if _DAY.fullmatch(text):
         try:
             day = date.fromisoformat(text)
@@ -57,7 +61,7 @@ def _parse(text: str, timezone: tzinfo, days: int) -> float:
         return datetime(day.year, day.month, day.day, tzinfo=timezone).timestamp()
     if text[4:5] == "-" and text[10:11] in "Tt ":
         return parse_instant(text)
-    raise ValueError(EXPECTED)
+    raise ValueError(_EXPECTED)
 
 
 def _check_year(year: int) -> None:

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from enforcer.fingerprints.detection import Family
 from enforcer.problems import Findings
+from enforcer.registry.characters import foreign_character
 from enforcer.registry.dates import parse_end, parse_start
 from enforcer.registry.guards import (
     breadth_warning,
-    foreign_character,
     parse_peer_network,
     parse_subscriber_network,
 )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
 
+from enforcer.registry.characters import foreign_character
 from enforcer.registry.model import Network
 
 _PREFIX_LENGTH = re.compile(r"0|[1-9][0-9]{0,2}")
@@ -89,13 +89,6 @@ def breadth_warning(network: Network) -> str | None:
         f"{network} covers {network.num_addresses:,} addresses, all of which count as registered: "
         "make sure that one holder has them all"
     )
-
-
-def foreign_character(text: str) -> str:
-    """Names the first character of ``text`` that is not ASCII: lookalikes cannot be told by eye."""
-    character = next(character for character in text if not character.isascii())
-    name = unicodedata.name(character, "no name")
-    return f"the character U+{ord(character):04X} ({name}) is not allowed here: expected ASCII only"
 
 
 def _explain(text: str) -> str:

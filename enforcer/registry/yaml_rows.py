@@ -14,8 +14,9 @@ from collections.abc import Iterator
 import yaml
 
 from enforcer.problems import Findings
+from enforcer.registry.characters import unprintable
 from enforcer.registry.columns import IDENTITY_MESSAGE, Columns
-from enforcer.registry.rows import Row, unprintable
+from enforcer.registry.rows import Row
 
 _TOP = "registrations"
 _LISTS = frozenset({"protocols", "peers"})
