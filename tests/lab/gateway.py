@@ -1,14 +1,17 @@
-"""The real daemon, run in the lab's gateway on a configuration made for the lab."""
+"""The daemon under test, in the lab's gateway: its configuration and lists, its start, its metrics, its end."""
 
 from __future__ import annotations
 
-import http.client
 import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+import time
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,150 +19,191 @@ from typing import Any, Self
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.lab.network import COMPANY, MOBILE, STRANGER, Lab
-from tests.lab.processes import LabError, Process, wait_until
+from tests.lab.network import COMPANY, EPDG, MOBILE, RESOLVER, Lab, Line
+from tests.lab.processes import LabError, Process
 
-METRICS_PORT = 9469
-EPDG = "203.0.113.77"
-"""Where the lab's mobile network says its ePDG is."""
-NETWORK = "410-01"
-MOBILE_NUMBER = "+923001234567"
+ENFORCER = Path(sys.executable).with_name("enforcer")
 FAMILIES = ("wireguard", "openvpn", "ipsec")
+NUMBER = "+923001234567"
+"""The mobile subscriber's number; Pakistan's numbering plan, made up."""
+_METRICS_PORT = 9469
+_HEADER = (
+    "id,holder,address,number,valid_from,valid_to,protocols,peers,note,revokes,reason,notice_date,effective_date"
+)
 
-Labels = tuple[tuple[str, str], ...]
+
+def registrations() -> tuple[str, ...]:
+    """Rows of the list that the lab usually loads: the company's addresses and the freelancer's number."""
+    return (
+        f"C-1,company,{COMPANY.ip4.ip},,2026-01-01,,,,,,,,",
+        f"C-2,company,{COMPANY.ip6.network},,2026-01-01,,,,,,,,",
+        f"F-1,freelancer,,{NUMBER},2026-01-01,,,,,,,,",
+    )
+
+
+@dataclass
+class Setup:
+    """What the daemon is told. ``rows`` are of the registrations' CSV file; ``extra`` is merged into the
+    configuration, section by section."""
+
+    mode: str = "enforce"
+    enforce: tuple[str, ...] = FAMILIES
+    rows: tuple[str, ...] = field(default_factory=registrations)
+    sessions: Mapping[str, str] = field(default_factory=lambda: {f"{MOBILE.ip4.ip} {MOBILE.ip6.network}": NUMBER})
+    wifi_calling: bool = True
+    extra: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class Gateway:
-    """`enforcer run` in the gateway's namespace, from entry to exit.
+    """``enforcer run`` in the gateway's namespace, from start to a clean stop."""
 
-    The company's address and the mobile line's number are on the list unless ``registered`` is false. Wi-Fi
-    calling is configured, with a resolver that knows its names, unless ``wifi_calling`` is false. ``settings``
-    are put over the configuration, section by section.
-    """
-
-    def __init__(
-        self,
-        lab: Lab,
-        mode: str = "enforce",
-        enforce: Sequence[str] = FAMILIES,
-        registered: bool = True,
-        wifi_calling: bool = True,
-        settings: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, lab: Lab, setup: Setup | None = None) -> None:
         self.lab = lab
+        self.setup = setup or Setup()
         self.folder = lab.new_folder("enforcer")
-        self.registry = self.folder / "registry.csv"
-        self.sessions = self.folder / "sessions.csv"
-        self.config_path = self.folder / "enforcer.yaml"
-        self._key = self.folder / "number.key"
-        self._wifi_calling = wifi_calling
+        self.config = self.folder / "enforcer.yaml"
+        self._process: Process | None = None
         self._resolver: Process | None = None
-        self._daemon: Process | None = None
-        self._write_key()
-        self.write_registry([_COMPANY_ROW, _MOBILE_ROW] if registered else [_ELSEWHERE_ROW])
-        self.write_sessions()
-        self.config = self._config(mode, enforce, settings or {})
-        self.write_config()
+        self._ruleset_before = ""
+        key = self.folder / "key"
+        key.touch(mode=0o600)
+        key.write_bytes(os.urandom(32))
+        self.write()
 
     @property
-    def daemon(self) -> Process:
-        """The daemon's process. Raises LabError before it was started."""
-        if self._daemon is None:
-            raise LabError("the daemon was not started")
-        return self._daemon
+    def process(self) -> Process:
+        """The daemon. Raises LabError before ``start``."""
+        if self._process is None:
+            raise LabError("the gateway's daemon is not started")
+        return self._process
 
-    def log(self) -> str:
-        """What the daemon has printed."""
-        return self.daemon.log()
+    def write(self) -> None:
+        """Write the configuration and the lists as ``setup`` says now."""
+        (self.folder / "registry.csv").write_text("\n".join([_HEADER, *self.setup.rows]) + "\n")
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        sessions = [f"{address},{number},{now}" for address, number in self.setup.sessions.items()]
+        (self.folder / "sessions.csv").write_text("\n".join(["address,number,heard_at", *sessions]) + "\n")
+        self.config.write_text(yaml.safe_dump(self._configuration(), sort_keys=False))
 
-    def write_config(self) -> None:
-        """Write ``config`` to its file."""
-        self.config_path.write_text(yaml.safe_dump(self.config, sort_keys=False))
-
-    def write_registry(self, rows: Sequence[str]) -> None:
-        """Replace the list."""
-        header = "id,holder,address,number,valid_from,valid_to,protocols,peers"
-        self.registry.write_text("\n".join([header, *rows]) + "\n")
-
-    def write_sessions(self) -> None:
-        """Replace the sessions: the mobile line's address is held by its number, heard of now."""
-        heard = datetime.now(UTC).isoformat(timespec="seconds")
-        line = MOBILE
-        self.sessions.write_text(f"address,number,heard_at\n{line.ip4.ip} {line.ip6.ip},{MOBILE_NUMBER},{heard}\n")
-
-    def start(self) -> None:
-        """Start the daemon and wait until it is ready. Raises LabError with its log when it is not."""
-        if self._wifi_calling and self._resolver is None:
-            self._start_resolver()
-        executable = Path(sys.executable).with_name("enforcer")
-        self._daemon = self.lab.gateway.popen(
-            [str(executable), "run", "--config", str(self.config_path)], "enforcer"
+    def start(self, timeout: float = 20.0) -> None:
+        """Start the daemon and wait until it is ready, and, where it enforces IPsec, knows the exemptions."""
+        self._ruleset_before = self.ruleset()
+        if self.setup.wifi_calling:
+            self._resolver = _resolver(self.lab)
+        self._process = self.lab.gateway.popen(
+            [str(ENFORCER), "run", "--config", str(self.config)], "enforcer", environment={"PYTHONUNBUFFERED": "1"}
         )
-        if not wait_until(lambda: " ready: " in self.log() or not self.daemon.running, 20):
-            raise LabError(f"enforcer is not ready after 20 s:\n{self.log()}")
-        if not self.daemon.running:
-            raise LabError(f"enforcer ended:\n{self.log()}")
-        if "ipsec" in self.config["enforce"] and self.config["mode"] == "enforce" and self._wifi_calling:
-            self.require_log("enforcing ipsec", 10)
-
-    def stop(self) -> None:
-        """Stop the daemon as systemd does. Raises LabError when it does not end well."""
-        self.signal(signal.SIGTERM)
-        if not wait_until(lambda: not self.daemon.running, 10):
-            raise LabError(f"enforcer does not stop:\n{self.log()}")
-        if self.daemon.exit_code != 0:
-            raise LabError(f"enforcer ended with {self.daemon.exit_code}:\n{self.log()}")
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the daemon itself."""
-        os.kill(self.daemon.pid, number)
+        self._process.require(r"ready: mode", timeout)
+        if self.setup.mode == "enforce" and "ipsec" in self.setup.enforce and self.setup.wifi_calling:
+            self._process.require("enforcing ipsec", timeout)
 
     def reload(self) -> None:
-        """Have configuration and lists read again, and wait for the word that it is done."""
-        count = self.log().count("reloaded:") + self.log().count("reload refused")
-        self.signal(signal.SIGHUP)
-        done = wait_until(lambda: self.log().count("reloaded:") + self.log().count("reload refused") > count, 10)
-        if not done:
-            raise LabError(f"no reload within 10 s:\n{self.log()}")
+        """Write configuration and lists anew and have the daemon read them (SIGHUP)."""
+        reloads = self.process.log().count("reloaded")
+        self.write()
+        self.process.signal(signal.SIGHUP)
+        deadline = time.monotonic() + 10
+        while self.process.log().count("reloaded") == reloads:
+            if time.monotonic() > deadline:
+                raise LabError(f"no reload within 10 s; log ends:\n{self.process.log()[-2000:]}")
+            time.sleep(0.05)
 
-    def require_log(self, text: str, timeout: float) -> None:
-        """Wait for a text in the log. Raises LabError when it does not come."""
-        if not wait_until(lambda: text in self.log(), timeout):
-            raise LabError(f"enforcer did not say {text!r} within {timeout} s:\n{self.log()}")
+    def stop(self) -> None:
+        """Stop with SIGTERM. Raises LabError when the exit code is not 0 or anything is left in the kernel."""
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        running = process.running
+        process.signal(signal.SIGTERM)
+        code = process.wait(15) if running else process.exit_code
+        if self._resolver is not None:
+            self._resolver.stop()
+        if code != 0:
+            raise LabError(f"enforcer ended with exit code {code}; log ends:\n{process.log()[-2000:]}")
+        after = self.ruleset()
+        if after != self._ruleset_before:
+            raise LabError(f"the ruleset is not as it was:\n{self._ruleset_before}\nnow:\n{after}")
 
-    def metrics(self) -> dict[str, dict[Labels, float]]:
-        """What /metrics answers: sample name to labels to value."""
-        connection = http.client.HTTPConnection("127.0.0.1", METRICS_PORT, timeout=10)
-        connection.sock = self.lab.gateway.socket(socket.AF_INET, socket.SOCK_STREAM)
-        connection.sock.connect(("127.0.0.1", METRICS_PORT))
-        try:
-            connection.request("GET", "/metrics")
-            text = connection.getresponse().read().decode()
-        finally:
-            connection.close()
-        found: dict[str, dict[Labels, float]] = {}
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                found.setdefault(sample.name, {})[tuple(sorted(sample.labels.items()))] = sample.value
-        return found
-
-    def decisions(self) -> dict[tuple[str, str, str], int]:
-        """Decisions so far by protocol, action and reason."""
-        samples = self.metrics().get("enforcer_decisions_total", {})
-        counts: dict[tuple[str, str, str], int] = {}
-        for labels, value in samples.items():
-            named = dict(labels)
-            counts[named["protocol"], named["action"], named["reason"]] = int(value)
-        return counts
-
-    def kernel(self, protocol: str, outcome: str) -> int:
-        """A kernel counter of handshakes."""
-        samples = self.metrics()["enforcer_kernel_handshake_packets_total"]
-        return int(samples[("outcome", outcome), ("protocol", protocol)])
+    def kill(self) -> None:
+        """SIGKILL: the daemon is gone, its rules stay."""
+        self.process.signal(signal.SIGKILL)
+        self.process.wait(5)
 
     def ruleset(self) -> str:
-        """What nft lists in the gateway now, without counters and handles."""
+        """All of the namespace's nft ruleset, without counters."""
         return self.lab.gateway.run(["nft", "--stateless", "list", "ruleset"]).stdout
+
+    def log(self) -> str:
+        """What the daemon printed."""
+        return self.process.log()
+
+    def metrics(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+        """All samples: (name, sorted labels) to value."""
+        text = self._get("/metrics")
+        return {
+            (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+            for metric in text_string_to_metric_families(text)
+            for sample in metric.samples
+        }
+
+    def decisions(self) -> dict[tuple[str, str, str], float]:
+        """Decisions by user space so far, by protocol, action and reason."""
+        return {
+            (labels["protocol"], labels["action"], labels["reason"]): value
+            for (name, pairs), value in self.metrics().items()
+            if name == "enforcer_decisions_total"
+            for labels in (dict(pairs),)
+        }
+
+    def handshakes(self) -> dict[tuple[str, str], float]:
+        """Handshake packets by the kernel's own counters, by protocol and outcome."""
+        return {
+            (labels["protocol"], labels["outcome"]): value
+            for (name, pairs), value in self.metrics().items()
+            if name == "enforcer_kernel_handshake_packets_total"
+            for labels in (dict(pairs),)
+        }
+
+    def command(self, *arguments: str) -> str:
+        """What an enforcer command with this configuration prints, run in the gateway."""
+        done = self.lab.gateway.run([str(ENFORCER), *arguments, "--config", str(self.config)], check=False)
+        return done.stdout
+
+    def _get(self, path: str) -> str:
+        connection = HTTPConnection("127.0.0.1", _METRICS_PORT, timeout=5)
+        connection.sock = self.lab.gateway.socket(socket.AF_INET, socket.SOCK_STREAM)
+        connection.sock.settimeout(5)
+        connection.sock.connect(("127.0.0.1", _METRICS_PORT))
+        try:
+            connection.request("GET", urllib.parse.quote(path))
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
+    def _configuration(self) -> dict[str, Any]:
+        lab, setup = self.lab, self.setup
+        lines = [node.line for node in lab.subscribers.values()]
+        static = [line for line in lines if line.name in ("company", "stranger")]
+        mobile = [line for line in lines if line.name == "mobile"]
+        configuration: dict[str, Any] = {
+            "mode": setup.mode,
+            "enforce": list(setup.enforce),
+            "subscribers": {"interfaces": [line.gateway_interface for line in lines]},
+            "lines": [
+                {"name": kind, "class": kind, "prefixes": [prefix for line in these for prefix in _networks(line)]}
+                for kind, these in (("static", static), ("mobile", mobile))
+                if these
+            ],
+            "registry": {"files": ["registry.csv"], "memory": "memory.json"},
+            "numbers": {"key_file": "key"},
+            "sessions": {"file": "sessions.csv"},
+            "metrics": {"listen": f"127.0.0.1:{_METRICS_PORT}"},
+        }
+        if setup.wifi_calling:
+            configuration["exempt"] = {"wifi_calling": {"networks": ["410-01"]}, "resolvers": [str(RESOLVER.ip)]}
+        for section, values in setup.extra.items():
+            configuration[section] = {**configuration.get(section, {}), **values}
+        return configuration
 
     def __enter__(self) -> Self:
         self.start()
@@ -168,69 +212,22 @@ class Gateway:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if self.daemon.running:
-                self.stop()
-        finally:
-            if self._resolver is not None:
-                self._resolver.stop()
-                self._resolver = None
-
-    def _config(self, mode: str, enforce: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Any]:
-        config: dict[str, Any] = {
-            "mode": mode,
-            "enforce": list(enforce),
-            "subscribers": {"interfaces": ["sub-*"]},
-            "lines": [
-                {
-                    "name": "leased",
-                    "class": "static",
-                    "prefixes": [
-                        str(net) for line in (COMPANY, STRANGER) for net in (line.ip4.network, line.ip6.network)
-                    ],
-                },
-                {
-                    "name": "lte",
-                    "class": "mobile",
-                    "prefixes": [str(MOBILE.ip4.network), str(MOBILE.ip6.network)],
-                },
-            ],
-            "registry": {"files": [str(self.registry)], "timezone": "Asia/Karachi"},
-            "numbers": {"region": "PK", "key_file": str(self._key)},
-            "sessions": {"file": str(self.sessions)},
-            "metrics": {"listen": f"127.0.0.1:{METRICS_PORT}"},
-        }
-        if self._wifi_calling:
-            config["exempt"] = {"wifi_calling": {"networks": [NETWORK]}, "resolvers": ["127.0.0.1"]}
-        for section, values in settings.items():
-            known = config.get(section)
-            if isinstance(known, dict) and isinstance(values, dict):
-                config[section] = {**known, **values}
-            else:
-                config[section] = values
-        return config
-
-    def _write_key(self) -> None:
-        self._key.touch(mode=0o600)
-        self._key.write_bytes(os.urandom(32))
-
-    def _start_resolver(self) -> None:
-        mnc, mcc = "mnc001.mcc410", "pub.3gppnetwork.org"
-        names = [f"{kind}.{mnc}.{mcc}" for kind in ("epdg.epc", "sos.epdg.epc")]
-        self._resolver = self.lab.gateway.popen(
-            [
-                "dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--bind-interfaces",
-                "--listen-address=127.0.0.1", "--conf-file=/dev/null", "--pid-file=", "--user=root",
-                "--log-facility=-", "--local=/pub.3gppnetwork.org/",
-                *(f"--host-record={name},{EPDG}" for name in names),
-            ],
-            "resolver",
-        )  # fmt: skip
-        self._resolver.require("started", 5)
+        self.stop()
 
 
-_COMPANY_ROW = (
-    f"C-1,company,{COMPANY.ip4.ip},,2020-01-01,2099-12-31,,\nC-2,company,{COMPANY.ip6.ip},,2020-01-01,2099-12-31,,"
-)
-_MOBILE_ROW = f"F-1,freelancer,,{MOBILE_NUMBER},2020-01-01,2099-12-31,,"
-_ELSEWHERE_ROW = "C-9,company,192.0.2.9,,2020-01-01,2099-12-31,,"
+def _networks(line: Line) -> tuple[str, str]:
+    return str(line.ip4.network), str(line.ip6.network)
+
+
+def _resolver(lab: Lab) -> Process:
+    process = lab.internet.popen(
+        [
+            *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts"),
+            *("--pid-file=", "--user=root", "--bind-interfaces", f"--listen-address={RESOLVER.ip}"),
+            *(f"--address=/pub.3gppnetwork.org/{EPDG.ip}", "--local=/pub.3gppnetwork.org/"),
+            "--log-facility=-",
+        ],
+        "resolver",
+    )
+    process.require("started, version", 5)
+    return process

@@ -60,6 +60,11 @@ HOME = _line("home", "10.88.1.20/24", "10.88.1.1/24", "2001:db8:4::10/64", "2001
 INTERNET = _line("internet", "203.0.113.10/24", "203.0.113.1/24", "2001:db8:f::10/64", "2001:db8:f::1/64")
 """The other side of the gateway."""
 
+RESOLVER = IPv4Interface("203.0.113.53/24")
+"""Another address of the internet's node: the gateway's DNS server."""
+EPDG = IPv4Interface("203.0.113.60/24")
+"""Another address of the internet's node: where phones' Wi-Fi calling goes."""
+
 LINES = (COMPANY, STRANGER, MOBILE, HOME)
 
 OPERATOR_TABLE = """
@@ -268,6 +273,8 @@ class Lab:
                 stack.callback(_remove_namespace, node.namespace)
                 _prepare(node)
             self._connect(self.internet, "wan")
+            for address in (RESOLVER, EPDG):
+                _batch(self.internet, f"addr add {address} dev {self.internet.interface}")
             for node in self.subscribers.values():
                 self._connect(node, node.line.gateway_interface)
             self.gateway.run(["sysctl", "-q", "-w", *_FORWARDING])
