@@ -25,7 +25,7 @@ def load_key(path: Path) -> bytes:
         raise ValueError(f"{path}: the key file does not exist; {create}") from None
     except OSError as error:
         raise ValueError(f"{path}: the key file cannot be read: {error.strerror}") from None
-    with open(descriptor, "rb", closefd=True) as file:  # noqa: PTH123 (an open descriptor, not a path)
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ValueError(f"{path}: the key file is not a regular file; {create}")
@@ -38,7 +38,9 @@ def load_key(path: Path) -> bytes:
                 f"{path}: the key file has mode {stat.S_IMODE(status.st_mode):04o}, open to group or others; "
                 f"expected 0600; run: chmod 600 {path}"
             )
-        key = file.read(_MOST_BYTES + 1)
+        key = os.read(descriptor, _MOST_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(key) < KEY_BYTES:
         raise ValueError(f"{path}: the key has {len(key)} bytes; expected at least {KEY_BYTES}; {create}")
     if len(key) > _MOST_BYTES:

@@ -17,7 +17,7 @@ from phonenumbers import PhoneNumberFormat, PhoneNumberType
 TAG_BYTES = 16
 
 _MOBILE = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
-_WRITTEN = re.compile(r"\+?[0-9 ().\-]{4,32}")
+_WRITTEN = re.compile(r"\(?\+?[0-9 ().\-]{4,32}")
 _DIGITS_LIKE_A_NUMBER = re.compile(r"(?<![A-Za-z\d.:/_])\+?\(?\d(?:[ ()\-]{0,3}\d){7,}(?![\d:])")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d\d-\d\d-\d{4}")
 

@@ -19,7 +19,7 @@ from enforcer.registry.files import read_file
 from enforcer.registry.guards import parse_subscriber_network
 from enforcer.registry.model import Network
 from enforcer.registry.rows import Row
-from enforcer.subscribers.number import Tagger, masked, normalise, redact, redact_word
+from enforcer.subscribers.number import Tagger, masked, normalise, redact
 from enforcer.subscribers.table import Session
 
 COLUMNS = Columns(
@@ -89,12 +89,17 @@ def _addresses(row: Row, findings: Findings) -> tuple[Network, ...]:
     if text is None:
         _problem(row, "address", None, "is missing: expected the addresses and prefixes of the session", findings)
         return ()
+    if redact(text) != text:
+        _problem(
+            row, "address", redact(text), "has what looks like a number in it: expected only addresses", findings
+        )
+        return ()
     networks: list[Network] = []
     for word in _SEPARATORS.split(text):
         try:
             networks.append(parse_subscriber_network(word))
         except ValueError as error:
-            _problem(row, "address", redact_word(word, text), str(error), findings)
+            _problem(row, "address", word, str(error), findings)
     return tuple(networks)
 
 
