@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from enforcer.config_fields import (
     Address,
     Country,
+    Grace,
     HostName,
+    Integer,
     Interface,
     Listen,
     MobileNetwork,
@@ -70,9 +72,8 @@ class RegistryConfig(_Section):
 
     files: tuple[Path, ...] = Field((), description="CSV or YAML files; all together are the list.")
     timezone: TimeZone = Field("UTC", description="Time zone of bare dates in the list.")
-    grace: Seconds = Field(
+    grace: Grace = Field(
         30 * 86400,
-        ge=30 * 86400,
         description="How long an expired or vanished registration still counts. At least 30d.",
     )
     max_age: Seconds = Field(
@@ -125,10 +126,10 @@ class ExemptConfig(_Section):
 class GatewayConfig(_Section):
     """The kernel's side: queue, marks, rejection."""
 
-    queue: int = Field(4700, ge=0, le=65535, description="Number of the (first) NFQUEUE.")
-    queues: int = Field(1, ge=1, le=16, description="How many queues; the kernel fans flows out over them.")
-    queue_length: int = Field(4096, ge=1, le=1 << 20, description="Packets one queue holds before fail-open.")
-    mark_mask: int = Field(
+    queue: Integer = Field(4700, ge=0, le=65535, description="Number of the (first) NFQUEUE.")
+    queues: Integer = Field(1, ge=1, le=16, description="How many queues; the kernel fans flows out over them.")
+    queue_length: Integer = Field(4096, ge=1, le=1 << 20, description="Packets one queue holds before fail-open.")
+    mark_mask: Integer = Field(
         0x0F000000,
         description="Bits of the packet mark that are ours, at least 3 in a row; all others survive.",
     )
@@ -138,7 +139,7 @@ class GatewayConfig(_Section):
     remember_rejected: Seconds = Field(
         60, ge=1, le=3600, description="How long the kernel rejects the same 5-tuple's handshakes by itself."
     )
-    rejected_size: int = Field(
+    rejected_size: Integer = Field(
         65536, ge=1024, le=1 << 22, description="5-tuples remembered, for IPv4 and IPv6 each."
     )
 
@@ -232,8 +233,8 @@ def parse(text: str, path: Path) -> Config:
         config = Config.model_validate(data)
     except ValidationError as error:
         for item in error.errors():
-            problems.append(_problem(path, lines, item["loc"], item["type"], item["msg"], item.get("input")))
-        raise ConfigError(problems) from None
+            problems.append(_problem(path, lines, data, item["loc"], item["type"], item["msg"]))
+        raise ConfigError(sorted(problems, key=lambda problem: problem.line or 0)) from None
     if problems:
         raise ConfigError(problems)
     return _relative_to(config, path.parent)
@@ -269,19 +270,22 @@ def _dotted(where: tuple[str | int, ...]) -> str:
 def _problem(
     path: Path,
     lines: dict[tuple[str | int, ...], int],
+    data: Any,
     loc: tuple[str | int, ...],
     kind: str,
     message: str,
-    value: Any,
 ) -> Problem:
     known = loc
     while known and known not in lines:
         known = known[:-1]
-    shown = None if isinstance(value, (dict, list, tuple)) or kind == "missing" else str(value)
+    value = data
+    for part in known:
+        value = value[part]
+    shown = None if isinstance(value, (dict, list)) or known != loc else str(value)
     if kind == "extra_forbidden":
         message, shown = "is not a setting; " + _expected_keys(loc[:-1]), None
     elif kind == "missing":
-        message = "is required"
+        message, shown = "is required", None
     message = message.removeprefix("Value error, ")
     return Problem(str(path), lines.get(known), _dotted(loc) or None, shown, message)
 

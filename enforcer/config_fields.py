@@ -23,6 +23,12 @@ def _seconds(value: object) -> object:
     return value
 
 
+def _grace(value: int) -> int:
+    if value < 30 * 86400:
+        raise ValueError("expected at least 30d: a grace period may be made longer, not shorter")
+    return value
+
+
 def _network(value: object) -> object:
     if not isinstance(value, str):
         raise ValueError("expected an address or prefix in quotes or plain, for example 203.0.113.0/24")
@@ -85,7 +91,8 @@ def split_listen(value: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port) if port.isdecimal() else 0
 
 
-Seconds = Annotated[int, BeforeValidator(_seconds), Field(ge=0)]
+Seconds = Annotated[int, BeforeValidator(_seconds)]
+Grace = Annotated[int, BeforeValidator(_seconds), AfterValidator(_grace)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 Interface = Annotated[str, AfterValidator(_interface)]
 HostName = Annotated[str, AfterValidator(_host_name)]
@@ -104,3 +111,4 @@ Address = Annotated[str, AfterValidator(_address)]
 TimeZone = Annotated[str, AfterValidator(_zone)]
 Country = Annotated[str, AfterValidator(_region)]
 Listen = Annotated[str, AfterValidator(_listen)]
+Integer = Annotated[int, Field(strict=True)]

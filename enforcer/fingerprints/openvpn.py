@@ -12,7 +12,7 @@ packet id (0). It is sent
  - tls-crypt-v2: the client's reset is ``50`` and ends with the wrapped client key, whose last two bytes are its
    length (``TLS_CRYPT_V2_MAX_WKC_LEN`` 1024; at least tag 32 + key 256 + length 2 = 290).
 
-What is proof, on one packet:
+What is proof, on one packet, if the session id looks random (``SESSION_ZEROS``):
  - a wrapped reset whose net_time is near now and whose packet id is small (see ``NEAR``). With opcode, exact
    length and zero fields a random datagram meets this with less than 2**-70.
  - the plain client reset: exact length 14, ``38``, a session id, five zero bytes: 48 fixed bits. No protocol we
@@ -48,6 +48,15 @@ NEAR = 120.0
 A session writes the time of its first packet into all of them (``packet_id_send_update``), and resends its
 reset for up to ``--hand-window`` 60 s: an honest reset can be 60 s old. Another minute allows for clocks that
 are a little wrong. A random 32-bit field falls into the window with 241 / 2**32, one in 18 million.
+"""
+
+SESSION_ZEROS = 2
+"""Most zero bytes that a session id may have for one packet to be proof.
+
+Session ids are 8 random bytes (``session_id_random``): one in 300,000 has more zeros. The small integers of other
+protocols have them always: a DNS message has at least three here (the high bytes of its counts), Sun RPC four. A
+54-byte DNS query whose name spells the time of day would otherwise have the form of tls-crypt. A reset with more
+zeros is a candidate and waits for its answer.
 """
 
 HMAC_SIZES = {"md5": 16, "sha1": 20, "sha224": 28, "sha256": 32, "sha384": 48, "sha512": 64}
@@ -162,15 +171,16 @@ _NO_SESSION = bytes(8)
 class Reset(NamedTuple):
     """A hard reset as read from one packet.
 
-    ``near`` says whether net_time is near now, None for the plain form, which has no clock. ``remote`` is the
-    acknowledged session id, empty when there is none or it is encrypted. ``at`` is the message's offset in the
-    transport payload.
+    ``near`` says whether net_time is near now, None for the plain form, which has no clock. ``random``
+    says whether the session id looks so. ``remote`` is the acknowledged session id, empty when there is none or
+    it is encrypted. ``octets`` is the evidence.
     """
 
     layout: Layout
     session: bytes
     remote: bytes
     near: bool | None
+    random: bool
     octets: tuple[Evidence, ...]
 
 
@@ -231,7 +241,7 @@ def _fit(layout: Layout, payload: bytes, at: int, length: int, session: bytes, n
     if layout.remote is not None:
         remote = payload[at + layout.remote : at + layout.remote + 8]
     evidence += [Evidence(at + offset, value, "fixed fields of a reset") for offset, value in layout.fixed]
-    return Reset(layout, session, remote, near, tuple(evidence))
+    return Reset(layout, session, remote, near, session.count(0) <= SESSION_ZEROS, tuple(evidence))
 
 
 _MESSAGES = {
@@ -281,7 +291,7 @@ class Conversation:
         self.client, self.client_forward = reset.session, forward
         self.variant = "p2p-tls" if peer_to_peer else reset.layout.variant
         standing = Standing.CANDIDATE
-        if reset.near is not False or reset.session == self.confirmed:
+        if (reset.near is not False and reset.random) or reset.session == self.confirmed:
             standing = Standing.PROVEN
             self.proven = True
         return self._detection("client hard reset", reset, standing, True)
@@ -292,7 +302,7 @@ class Conversation:
             if reset.layout.remote is not None:
                 confirms = reset.remote == self.client
             else:
-                confirms = reset.near is True and self.variant.startswith("tls-crypt")
+                confirms = reset.near is True and reset.random and self.variant.startswith("tls-crypt")
         if not confirms:
             return self._detection("server hard reset", reset, Standing.CANDIDATE, False, reset.layout.variant)
         self.proven = True
@@ -302,9 +312,9 @@ class Conversation:
     def _server_first(self, reset: Reset, forward: bool) -> Detection:
         """A server reset without an ack: peer to peer."""
         self.spoke = forward
-        answered = bool(self.client) and self.client_forward != forward
+        answers = self.proven and bool(self.client) and self.client_forward != forward
         standing = Standing.CANDIDATE
-        if reset.near or (reset.near is None and answered):
+        if reset.random and (reset.near or (reset.near is None and answers)):
             standing = Standing.PROVEN
             self.proven = True
             self.variant = "p2p-tls"

@@ -13,9 +13,10 @@ cookie reply          64      ``03 00 00 00``, receiver index @4
 transport data        >= 32   ``04 00 00 00``, receiver index @4, counter @8
 ====================  ======  ===========================================================================
 
-What is proof. An initiation whose mac2 is zero: exact length, 20 fixed bytes, and an ephemeral key that is not
-zero (an all-zero Curve25519 key is refused by every implementation). mac2 is zero unless the sender holds a
-cookie less than 120 s old (§5.4.4), so an initiation with another mac2 is a candidate until the flow shows
+What is proof. An initiation whose mac2 is zero: exact length, 20 fixed bytes, an ephemeral key that is not zero
+(WireGuard refuses the shared secret it would give), and between them bytes that look random
+(``CIPHERTEXT_ZEROS``). mac2 is zero unless the sender holds a
+cookie less than 120 s old (§5.4.4), so another initiation is a candidate until the flow shows
 why: a cookie reply, an initiation proven earlier, or a response to it. A response or cookie reply is proof
 when its receiver index is an index the other side has just sent: 32 random bits returned. Transport data has
 no such field and is only seen, on flows whose handshake was proven.
@@ -34,6 +35,14 @@ INITIATION_LENGTH = 148
 RESPONSE_LENGTH = 92
 COOKIE_REPLY_LENGTH = 64
 DATA_LENGTH_MINIMUM = 32
+
+CIPHERTEXT_ZEROS = 8
+"""Most zero bytes among @8..131 for one initiation to be proof.
+
+Those 124 bytes are a public key, ciphertexts and a MAC: nine or more zeros come by chance once in 500 million. A
+148-byte record of another protocol whose first little-endian word is 1 and whose tail is padding has more. An
+initiation with more is a candidate and waits for its answer.
+"""
 
 _SOURCE = "WireGuard paper §5.4"
 
@@ -76,20 +85,21 @@ class Message(NamedTuple):
     kind: Kind
     sender: bytes
     receiver: bytes
-    mac2_zero: bool
+    proof: bool
 
 
 def read(packet: Packet) -> Message | None:
     """The handshake message in the packet, by type, exact length and non-zero ephemeral key; None if none.
 
-    In a snapped capture ``mac2_zero`` is false unless mac2 was captured whole.
+    ``proof`` is true for an initiation that needs no other packet; never in a capture snapped before mac2's end.
     """
     length = packet.payload_length
     payload = packet.payload
     if length == INITIATION_LENGTH:
         if payload[:4] != b"\x01\x00\x00\x00" or len(payload) < 40 or payload[8:40] == _ZERO_KEY:
             return None
-        return Message(Kind.INITIATION, payload[4:8], b"", payload[132:148] == _ZERO_MAC)
+        proof = payload[132:148] == _ZERO_MAC and payload.count(0, 8, 132) <= CIPHERTEXT_ZEROS
+        return Message(Kind.INITIATION, payload[4:8], b"", proof)
     if length == RESPONSE_LENGTH:
         if payload[:4] != b"\x02\x00\x00\x00" or len(payload) < 44 or payload[12:44] == _ZERO_KEY:
             return None
@@ -135,12 +145,12 @@ class Conversation:
         return None
 
     def _initiation(self, message: Message, forward: bool) -> Detection:
-        standing = Standing.PROVEN if message.mac2_zero or self.proven else Standing.CANDIDATE
+        standing = Standing.PROVEN if message.proof or self.proven else Standing.CANDIDATE
         self.initiated[forward] = _kept(self.initiated[forward], message.sender)
         if standing is Standing.PROVEN:
             self.proven = True
         self.initiator_forward = forward
-        if message.mac2_zero:
+        if message.proof:
             mac = Evidence(132, _ZERO_MAC, "mac2 zero: no cookie held")
             return _detection(message, True, mac, standing)
         return _detection(message, True, Evidence(4, message.sender, "sender index"), standing)

@@ -2,7 +2,7 @@
 
 Two base chains on the forward hook. The early one finds handshakes by their shapes, lets exempt and registered
 ends go, rejects again what was rejected a moment ago, and queues the rest. The late one acts on the verdict's
-mark. They stand at priorities 40 and 60, after the operator's own filter chains (priority 0): a verdict from
+mark. They stand at priorities 140 and 160, after the operator's own filter chains (priority 0): a verdict from
 user space resumes at the next base chain, so nothing of the operator's is skipped.
 """
 
@@ -19,8 +19,8 @@ from enforcer.fingerprints.detection import Family
 from enforcer.wire.packet import Protocol
 
 TABLE = "inet enforcer"
-EARLY_PRIORITY = 40
-LATE_PRIORITY = 60
+EARLY_PRIORITY = 140
+LATE_PRIORITY = 160
 
 OUTCOMES = ("exempt", "registered", "rejected_again", "queued", "rejected", "answer_dropped")
 """What the kernel counts for each family's handshakes."""
