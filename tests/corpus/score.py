@@ -69,9 +69,7 @@ def labels(directory: Path) -> dict[Key, Label]:
     with (directory / "flows.tsv").open(encoding="utf-8", newline="") as stream:
         rows = csv.DictReader(stream, delimiter="\t")
         return {
-            Key(row["file"], row["transport"], row["pair"]): Label(
-                row["family"], row["detail"], row["expect"]
-            )
+            Key(row["file"], row["transport"], row["pair"]): Label(row["family"], row["detail"], row["expect"])
             for row in rows
         }
 
@@ -164,7 +162,7 @@ class Score:
         return bool(self.misses) or bool(self.false_positives) or bool(self.wrong_variants)
 
 
-def score(directory: Path, flows: dict[Key, Found], rows: dict[Key, Label]) -> Score:
+def score(flows: dict[Key, Found], rows: dict[Key, Label]) -> Score:
     """Compare what was found with the labels."""
     result = Score()
     for key, label in rows.items():
@@ -178,9 +176,7 @@ def score(directory: Path, flows: dict[Key, Found], rows: dict[Key, Label]) -> S
         elif label.expect in ("must", "may"):
             hit = label.family in found.families()
             totals, hits = (
-                (result.must, result.must_found)
-                if label.expect == "must"
-                else (result.may, result.may_found)
+                (result.must, result.must_found) if label.expect == "must" else (result.may, result.may_found)
             )
             totals[label.family] += 1
             hits[label.family] += hit
@@ -262,7 +258,7 @@ def main() -> int:
         return 2
     rows = labels(directory)
     flows, sieve = run(directory, sorted({key.file for key in rows}))
-    result = score(directory, flows, rows)
+    result = score(flows, rows)
     print(report(result, sieve))
     return 1 if result.failed or sieve.missed else 0
 

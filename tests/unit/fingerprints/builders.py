@@ -39,9 +39,7 @@ def udp(
     )
 
 
-def tcp(
-    payload: bytes, source: tuple[str, int] = CLIENT, destination: tuple[str, int] = SERVER
-) -> Packet:
+def tcp(payload: bytes, source: tuple[str, int] = CLIENT, destination: tuple[str, int] = SERVER) -> Packet:
     return udp(payload, source, destination)._replace(protocol=Protocol.TCP)
 
 
@@ -151,7 +149,9 @@ def ike(
     length: int | None = None,
 ) -> bytes:
     stated = 28 + len(body) if length is None else length
-    return initiator + responder + struct.pack(">BBBBII", first, version, exchange, flags, message_id, stated) + body
+    return (
+        initiator + responder + struct.pack(">BBBBII", first, version, exchange, flags, message_id, stated) + body
+    )
 
 
 def sa_init_body() -> bytes:

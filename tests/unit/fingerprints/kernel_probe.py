@@ -48,11 +48,13 @@ def send(sample: Sample) -> Packet:
                 sender.send(sample.payload)
                 port = sender.getsockname()[1]
     else:
-        with socket.create_server(("127.0.0.1", sample.port)) as listener:
-            with socket.create_connection(("127.0.0.1", sample.port)) as sender:
-                sender.sendall(sample.payload)
-                port = sender.getsockname()[1]
-                listener.accept()[0].recv(65535)
+        with (
+            socket.create_server(("127.0.0.1", sample.port)) as listener,
+            socket.create_connection(("127.0.0.1", sample.port)) as sender,
+        ):
+            sender.sendall(sample.payload)
+            port = sender.getsockname()[1]
+            listener.accept()[0].recv(65535)
     length = len(sample.payload)
     return Packet(sample.protocol, LOOPBACK, LOOPBACK, port, sample.port, sample.payload, length)
 

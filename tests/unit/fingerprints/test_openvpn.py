@@ -349,9 +349,7 @@ def test_peer_to_peer_openings_from_one_side_prove_nothing_of_the_server_s() -> 
 
 @EACH_TRANSPORT
 @EACH_WRAPPED
-def test_wrapped_peer_to_peer_server_first_is_proof_by_its_time(
-    variant: str, wrap: Wrap, over_tcp: bool
-) -> None:
+def test_wrapped_peer_to_peer_server_first_is_proof_by_its_time(variant: str, wrap: Wrap, over_tcp: bool) -> None:
     del variant
     right = answer(wrap(SERVER_V2, OPENING, PEER_SESSION, 1, NOW), over_tcp)
     check(Detector().inspect(right, NOW), "p2p-tls", Standing.PROVEN)
@@ -395,3 +393,16 @@ def test_static_key_mode_stays_undetected() -> None:
         for length in layout.lengths:
             message = bytes((layout.opcode,)) + b"\xa7" * (length - 1)
             assert detector.inspect(udp(message), NOW) is None
+
+
+@EACH_TRANSPORT
+@EACH_CLIENT
+def test_a_session_id_full_of_zeros_waits_for_the_answer(message: bytes, over_tcp: bool) -> None:
+    sparse = bytes.fromhex("1100000100000022")
+    detector = Detector()
+    reset = message[:1] + sparse + message[9:]
+    assert standing(detector.inspect(send(reset, over_tcp), NOW)) is Standing.CANDIDATE
+    if len(message) == 14:
+        packet = answer(ovpn_plain(SERVER_V2, ovpn_body((0,), sparse), PEER_SESSION), over_tcp)
+        assert standing(detector.inspect(packet, NOW)) is Standing.PROVEN
+        assert standing(detector.inspect(send(reset, over_tcp), NOW)) is Standing.PROVEN

@@ -170,3 +170,13 @@ def test_data_is_seen_on_a_proven_flow_only() -> None:
         assert (data.standing, data.handshake, data.from_initiator) == (Standing.SEEN, False, from_initiator)
     assert inspect(detector, udp(wg_data()[:31]), 0.3) is None
     assert inspect(detector, udp(b"\4\0\1\0" + wg_data()[4:]), 0.3) is None
+
+
+def test_an_initiation_full_of_zeros_waits_for_the_answer() -> None:
+    """What a zero-padded record of 148 bytes would look like."""
+    for zeros, expected in ((8, Standing.PROVEN), (9, Standing.CANDIDATE), (100, Standing.CANDIDATE)):
+        detector = Detector()
+        message = wg_initiation()
+        packet = udp(message[: 132 - zeros] + bytes(zeros + 16))
+        assert standing(inspect(detector, packet)) is expected
+        assert standing(inspect(detector, reply(packet, wg_response()), 0.1)) is Standing.PROVEN
