@@ -445,13 +445,16 @@ def test_a_duplicate_identity_names_both_lines(
     assert [entry.id for entry in read(path, lenient=True).registrations] == ["A"]
 
 
-def test_a_renewal_is_no_duplicate(write: Write) -> None:
+@pytest.mark.parametrize("order", [1, -1], ids=["oldest first", "newest first"])
+def test_a_renewal_is_no_duplicate(write: Write, order: int) -> None:
     path = write(
         csv(
-            row(**GOOD, valid_to="2025-12-31"),
-            row(**{**GOOD, "id": "C-2"}, valid_from="2026-01-01", valid_to="2027-12-31"),
-            row(**{**GOOD, "id": "C-3"}, valid_from="2026-02-01"),
-            row(**{**REVOKES, "revokes": "C-2"}),
+            *[
+                row(**GOOD, valid_to="2025-12-31"),
+                row(**{**GOOD, "id": "C-2"}, valid_from="2026-01-01", valid_to="2027-12-31"),
+                row(**{**GOOD, "id": "C-3"}, valid_from="2026-02-01"),
+                row(**{**REVOKES, "revokes": "C-2"}),
+            ][::order]
         )
     )
     result = read(path)
