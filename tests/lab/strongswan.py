@@ -16,7 +16,8 @@ from tests.lab.pki import Pki
 from tests.lab.processes import LabError, Process, wait_until
 from tests.lab.vpn import VpnClient
 
-CHARON = "/usr/lib/ipsec/charon"
+_CHARON = Path("/usr/lib/ipsec/charon")
+_SWANCTL = Path("/usr/sbin/swanctl")
 _PLUGINS = (
     "random nonce openssl aes sha1 sha2 hmac kdf gmp curve25519 pem pkcs1 pkcs8 x509 constraints pubkey "
     "kernel-netlink socket-default vici"
@@ -129,9 +130,9 @@ class _Charon:
     """One daemon with its configuration loaded."""
 
     def __init__(self, node: Node, pki: Pki, role: str, userland_esp: bool, connections: str) -> None:
-        if not Path(CHARON).exists():
-            raise LabError(f"{CHARON} not found: run `make setup`")
         self._folder = node.lab.new_folder(f"charon-{role}")
+        charon = _copied(_CHARON, self._folder)
+        self._swanctl = _copied(_SWANCTL, self._folder)
         self._socket = f"unix://{self._folder}/vici"
         plugins = ("kernel-libipsec " if userland_esp else "") + _PLUGINS
         settings = self._folder / "strongswan.conf"
@@ -148,7 +149,7 @@ class _Charon:
         )
         self._environment = {"STRONGSWAN_CONF": str(settings), "SWANCTL_DIR": str(self._folder)}
         self.process = node.popen(
-            ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs tmpfs /run && exec {CHARON}"],
+            ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs tmpfs /run && exec {charon}"],
             f"charon-{role}",
             environment=self._environment,
         )
@@ -159,7 +160,14 @@ class _Charon:
     def control(self, *arguments: str) -> list[str]:
         """The arguments of a swanctl(8) command to this daemon."""
         environment = [f"{name}={value}" for name, value in self._environment.items()]
-        return ["env", *environment, "swanctl", *arguments, "--uri", self._socket]
+        return ["env", *environment, str(self._swanctl), *arguments, "--uri", self._socket]
+
+
+def _copied(program: Path, folder: Path) -> Path:
+    """A copy to run: Debian's AppArmor profiles bind the program's own path to files below /etc."""
+    if not program.exists():
+        raise LabError(f"{program} not found: run `make setup`")
+    return Path(shutil.copy(program, folder / program.name))
 
 
 _SETTINGS = """
