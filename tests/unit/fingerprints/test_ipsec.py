@@ -262,6 +262,7 @@ BROKEN_CHAINS = [
     payload(7, filler(40)) + payload(0, filler(20)),
     payload(127, filler(40)) + payload(0, filler(20)),
     payload(34, filler(40)),
+    b"\x28\0\0\x01\0" + filler(252),  # a length of 1: the next header would overlap this one and fit
 ]
 
 
@@ -285,6 +286,11 @@ def test_ikev1_s_reserved_byte_has_no_critical_bit() -> None:
 @pytest.mark.parametrize("message", FIRSTS)
 def test_a_snapped_first_message_is_nothing_on_another_port(message: bytes) -> None:
     assert inspect(udp(message[:-1], CLIENT, ANYWHERE, len(message))) is None
+
+
+def test_a_chain_that_ends_where_the_capture_does_is_nothing() -> None:
+    message = ike_sa_init(body=payload(0, filler(20)) + filler(12))
+    assert inspect(udp(message[:-12], CLIENT, ANYWHERE, len(message))) is None
 
 
 def test_mobike_starts_on_a_new_source_port() -> None:

@@ -284,6 +284,16 @@ def test_a_snapped_reset_is_not_proven(message: bytes) -> None:
     assert Detector().inspect(udp(message[:-1], length=len(message)), NOW) is None
 
 
+@EACH_CLIENT
+def test_what_was_captured_must_be_the_whole_datagram(message: bytes) -> None:
+    assert Detector().inspect(udp(message, length=len(message) + 40), NOW) is None
+
+
+@EACH_CLIENT
+def test_a_reset_without_its_last_byte_is_not_proven_over_tcp(message: bytes) -> None:
+    assert Detector().inspect(tcp(framed(message)[:-1]), NOW) is None
+
+
 @pytest.mark.parametrize("length", [290, 299, 1024])
 def test_every_wrapped_key_length_fits(length: int) -> None:
     message = ovpn_tls_crypt(CLIENT_V3, OPENING, wrapped_key=ovpn_wrapped_key(length))
