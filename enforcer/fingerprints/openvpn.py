@@ -14,7 +14,7 @@ packet id (0). It is sent
 
 What is proof, on one packet, if the session id looks random (``SESSION_ZEROS``):
  - a wrapped reset whose net_time is near now and whose packet id is small (see ``NEAR``). With opcode, exact
-   length and zero fields a random datagram meets this with less than 2**-70.
+   length and zero fields a random datagram of that length meets this with 2**-48 (tls-crypt) or less.
  - the plain client reset: exact length 14, ``38``, a session id, five zero bytes: 48 fixed bits. No protocol we
    know of makes such a datagram: a DNS message is 12 bytes or at least 17 long, Sun RPC is a multiple of 4 and
    at least 20, STUN at least 20, CoAP and QUIC set bits that ``38`` has clear, SNMP and LDAP start with ``30``.
