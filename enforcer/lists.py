@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from enforcer.config import Config
@@ -54,10 +53,13 @@ def load_tagger(config: Config) -> Tagger | None:
         raise ListError([problem], []) from None
 
 
-def load_lists(config: Config, lenient: bool, now: float, keep: bool) -> Lists:
+def load_lists(
+    config: Config, lenient: bool, now: float, keep: bool, in_force: Iterable[Registration] = ()
+) -> Lists:
     """Load what the configuration names at ``now``, epoch seconds.
 
-    With ``keep`` the memory of vanished entries is written back: the daemon's doing, nobody else's.
+    Entries that vanished since the memory file was written, or that are ``in_force`` and vanished, stay for
+    their grace period. With ``keep`` the memory is written back: the daemon's doing, nobody else's.
     Raises ListError with every problem; nothing is kept then.
     """
     tagger = load_tagger(config)
@@ -85,18 +87,27 @@ def load_lists(config: Config, lenient: bool, now: float, keep: bool) -> Lists:
         refused = refused or read.refused
     if refused:
         raise ListError(problems, notices)
-    if config.registry.memory is not None and config.registry.files:
-        registrations = _with_memory(config.registry.memory, registrations, now, config, keep, notices)
+    if config.registry.files:
+        registrations = _with_memory(config, registrations, in_force, now, keep, notices)
     return Lists(Registry(registrations, as_of), sessions, tuple(notices), tuple(problems))
 
 
 def _with_memory(
-    path: Path, loaded: list[Registration], now: float, config: Config, keep: bool, notices: list[Notice]
+    config: Config,
+    loaded: list[Registration],
+    in_force: Iterable[Registration],
+    now: float,
+    keep: bool,
+    notices: list[Notice],
 ) -> list[Registration]:
-    remembered = restore(path, now)
-    notices.extend(remembered.notices)
-    registrations = remember(remembered.registrations, loaded, now, float(config.registry.grace))
-    if keep:
+    path, grace = config.registry.memory, float(config.registry.grace)
+    previous = list(in_force)
+    if not previous and path is not None:
+        remembered = restore(path, now)
+        notices.extend(remembered.notices)
+        previous = remembered.registrations
+    registrations = remember(previous, loaded, now, grace)
+    if keep and path is not None:
         try:
             save(path, registrations)
         except OSError as error:

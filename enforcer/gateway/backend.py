@@ -1,9 +1,9 @@
 """Puts the ruleset into the kernel and takes it out again, leaving everything of the operator's as it was.
 
 Where the kernel has nft's queue statement, one table in one transaction is all. Where it has not, the table is
-paired with one iptables rule for IPv4 and one for IPv6, in the `security` table's FORWARD chain: its priority
-(150 with iptables-nft) lies between our two chains and after the operator's filter, and hardly anyone has rules there that an
-early verdict could skip.
+paired with one iptables rule for IPv4 and one for IPv6, in the `security` table's FORWARD chain. Its priority (150
+with iptables-nft) lies between our two chains and after the operator's filter, and hardly anyone has rules there
+that an early verdict could skip.
 """
 
 from __future__ import annotations

@@ -175,7 +175,7 @@ class Daemon:
         now = time.time()
         try:
             config = load(self._path)
-            lists = load_lists(config, self._lenient, now, keep=True)
+            lists = load_lists(config, self._lenient, now, keep=True, in_force=self.lists.registry)
             self._refuse_restart_only(config)
             self.config, self.lists = config, lists
             if config.exempt != before[0].exempt:

@@ -70,7 +70,7 @@ def _checksum(header: bytes) -> int:
     total = sum(struct.unpack(">10H", header))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    return int(~total & 0xFFFF)
 
 
 def _samples(directory: Path) -> Iterator[Sample]:
@@ -158,14 +158,10 @@ def test_what_user_space_proves_was_queued(capsys: pytest.CaptureFixture[str]) -
     beside = Counter(s.packet.protocol.label for s in samples if s.number in queued and not s.needed)
     with capsys.disabled():
         print("\nprotocol     sent  handshakes  missed  queued besides  per million")
-        for protocol in sorted(sent):
-            lost = sum(
-                s.packet.protocol.label == protocol and s.needed and s.number not in queued for s in samples
-            )
-            rate = beside[protocol] * 1e6 / sent[protocol]
-            print(
-                f"{protocol:8} {sent[protocol]:8} {needed[protocol]:11} {lost:7} {beside[protocol]:15} {rate:12.0f}"
-            )
+        for name in sorted(sent):
+            lost = sum(s.packet.protocol.label == name for s in samples if s.needed and s.number not in queued)
+            rate = beside[name] * 1e6 / sent[name]
+            print(f"{name:8} {sent[name]:8} {needed[name]:11} {lost:7} {beside[name]:15} {rate:12.0f}")
     assert not missed
     assert any(sample.proven for sample in samples)
     assert sum(beside.values()) * 1e6 / len(samples) <= PER_MILLION
