@@ -7,6 +7,7 @@ no ESP of its own, an IKE security association comes up that carries no data.
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,7 @@ class IkeServer:
         self.pki = pki
         self.userland_esp = userland_esp
         self._number = node.lab.next_inner()
-        self._clients = 1
+        self._clients = itertools.count(2)
         node.run(["ip", "address", "add", f"{self.inner}/32", "dev", "lo"])
         connections = [_responder(variant, self._number) for variant in IKE_VARIANTS]
         self._daemon = _Charon(node, pki, "server", userland_esp, "".join(connections))
@@ -66,10 +67,13 @@ class IkeServer:
         """Its address inside the tunnels."""
         return f"10.67.{self._number}.1"
 
-    def client(self, node: Node, variant: IkeVariant, version: int = 4) -> IkeClient:
-        """An initiator at ``node``, not started yet. A node has one at a time."""
-        self._clients += 1
-        return IkeClient(self, node, variant, version, f"10.66.{self._number}.{self._clients}")
+    def client(self, node: Node, variant: IkeVariant, version: int = 4, remote: str | None = None) -> IkeClient:
+        """An initiator at ``node``, not started yet, to ``remote`` or the server's own address.
+
+        A node has one at a time.
+        """
+        own_inner = f"10.66.{self._number}.{next(self._clients)}"
+        return IkeClient(self, node, variant, version, own_inner, remote or self.node.address(version))
 
     def log(self) -> str:
         """What the responder printed."""
@@ -84,13 +88,16 @@ class IkeServer:
 class IkeClient(VpnClient):
     """An initiator. With ESP in user space it carries data; else the IKE security association is all."""
 
-    def __init__(self, server: IkeServer, node: Node, variant: IkeVariant, version: int, own_inner: str) -> None:
+    def __init__(
+        self, server: IkeServer, node: Node, variant: IkeVariant, version: int, own_inner: str, remote: str
+    ) -> None:
         name = f"{variant.name}-natt" if server.userland_esp else variant.name
         super().__init__(node, server.node, 500, server.inner, family="ipsec", variant=name, version=version)
         self.carries_data = server.userland_esp
         self._ike = variant
         self._pki = server.pki
         self._own_inner = own_inner
+        self._remote = remote
         self._daemon: _Charon | None = None
         self._initiation: Process | None = None
 
@@ -100,7 +107,7 @@ class IkeClient(VpnClient):
             self._ike,
             self.carries_data,
             self.node.address(self.version),
-            self.server.address(self.version),
+            self._remote,
             self._own_inner,
             self.inner,
         )
@@ -229,6 +236,7 @@ def _connection(
     mobike = {_yes(variant.mobike)}
     fragmentation = {_yes(variant.fragmentation)}
     childless = {childless}
+    unique = never
     proposals = {cipher}
     {addresses}
     local {{

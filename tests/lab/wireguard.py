@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import time
@@ -14,6 +15,9 @@ from tests.lab.processes import LabError, Process, wait_until
 from tests.lab.vpn import VpnClient
 
 
+_devices = itertools.count(1)
+
+
 class WireGuardServer:
     """One WireGuard interface at ``node``; every client is a peer of it."""
 
@@ -21,7 +25,7 @@ class WireGuardServer:
         self.node = node
         self.port = port
         self._network = f"10.64.{node.lab.next_inner()}"
-        self._hosts = 1
+        self._hosts = itertools.count(2)
         self._device = _Device(node, f"{self._network}.1/24", ["listen-port", str(port)])
         self.public_key = self._device.public_key
 
@@ -32,12 +36,16 @@ class WireGuardServer:
 
     def client(self, node: Node, version: int = 4) -> WireGuardClient:
         """A client at ``node`` that this server knows, not started yet."""
-        self._hosts += 1
-        return WireGuardClient(self, node, f"{self._network}.{self._hosts}", version)
+        return WireGuardClient(self, node, f"{self._network}.{next(self._hosts)}", version)
 
     def admit(self, public_key: str, inner: str) -> None:
         """Make a public key one of the peers."""
         self._device.set("peer", public_key, "allowed-ips", f"{inner}/32")
+
+    def dismiss(self, public_key: str) -> None:
+        """Forget a peer, so that the server does not go on calling a client that is gone."""
+        if self._device.process.running:
+            self._device.set("peer", public_key, "remove")
 
     def log(self) -> str:
         """What the server printed."""
@@ -85,6 +93,7 @@ class WireGuardClient(VpnClient):
 
     def _stop(self) -> None:
         if self._device is not None:
+            self._peer.dismiss(self._device.public_key)
             self._device.process.stop()
 
 
@@ -94,7 +103,7 @@ class _Device:
     def __init__(self, node: Node, address: str, settings: list[str]) -> None:
         self._node = node
         # The control sockets of all namespaces share one folder: the name must be unique on the machine.
-        self._name = f"wg{os.getpid()}n{node.lab.next_inner()}"
+        self._name = f"wg{os.getpid()}n{next(_devices)}"
         private_key = node.run(["wg", "genkey"]).stdout.strip()
         self.public_key = node.run(["wg", "pubkey"], text=private_key).stdout.strip()
         key_file = node.lab.new_folder(self._name) / "private"
