@@ -28,8 +28,11 @@ _WHO = {
     "stranger": "a static line, not registered",
     "home": "a line without a way to register",
 }
-_NOISE_MS = 5.0
-"""Milliseconds by which the slowest answers may move before they count as delayed: this machine's own noise."""
+_MEDIAN_MS, _P99_MS = 1.0, 50.0
+"""How far answers may move before they count as delayed: beyond what a busy machine of two cores does by itself.
+
+A detour through the daemon shows in the median; a stall or a retransmission in the slowest answers.
+"""
 
 
 class Demo:
@@ -140,8 +143,8 @@ class Demo:
             )
             if enforced.lost:
                 self.failures.append(f"innocent {enforced.name}: {enforced.lost} of {enforced.sent} lost")
-            if plain.p99 is not None and enforced.p99 is not None and enforced.p99 > plain.p99 + _NOISE_MS:
-                self.failures.append(f"innocent {enforced.name}: p99 {plain.p99:.2f} → {enforced.p99:.2f} ms")
+            if _later(plain.median, enforced.median, _MEDIAN_MS) or _later(plain.p99, enforced.p99, _P99_MS):
+                self.failures.append(f"innocent {enforced.name}: answers came later than without the daemon")
         self._console.print(table)
 
     def _print_speeds(self) -> None:
@@ -170,6 +173,10 @@ def _both(before: float | None, after: float | None) -> str:
     return "" if before is None or after is None else f"{before:.2f} → {after:.2f}"
 
 
+def _later(before: float | None, after: float | None, allowed: float) -> bool:
+    return before is not None and after is not None and after > before + allowed
+
+
 def main() -> int:
     """Run the demonstration and say how it went; the process's exit code."""
     console = Console(width=None if sys.stdout.isatty() else 140)
@@ -183,6 +190,9 @@ def main() -> int:
     except LabError as error:
         console.print(f"[red]the demonstration could not go on:[/red] {error}", markup=True, highlight=False)
         return 1
+    except KeyboardInterrupt:
+        console.print("interrupted; the lab is taken down")
+        return 130
     console.print(f"took {time.monotonic() - began:.0f} s")
     for failure in demo.failures:
         console.print(f"[red]not as promised:[/red] {failure}", highlight=False)
