@@ -56,7 +56,7 @@ def _config_option(required: bool) -> Callable[[Command], Command]:
     text = f"The configuration. Default: {DEFAULT_CONFIG}" + (
         "." if required else ", or built-in defaults without it."
     )
-    return click.option("--config", "-c", "config_path", type=click.Path(path_type=Path), help=text)
+    return click.option("--config", "-c", "config_path", type=click.Path(path_type=Path, readable=False), help=text)
 
 
 def _lenient_option() -> Callable[[Command], Command]:
@@ -146,7 +146,7 @@ def ruleset(config_path: Path | None, lenient: bool) -> None:
 
 
 @main.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @_config_option(required=False)
 @_lenient_option()
 @click.option("--format", "form", type=click.Choice(["table", "jsonl"]), default="table", show_default=True)

@@ -40,7 +40,7 @@ class Installation:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self._made_tables: set[str] = set()
+        self._made: dict[str, str] = {}
 
     def install(self, config: Config, contents: str) -> None:
         """Load the table with its set ``contents`` in one transaction, replacing an earlier one of ours.
@@ -72,8 +72,8 @@ class Installation:
                 self._unpair(family)
 
     def _pair(self, family: str, config: Config) -> None:
-        had_table = _has_table(family)
-        left_by_a_crash = had_table and _delete_rules(family)
+        had_table, had_chain = _has("tables", family), _has("chains", family)
+        left_by_a_crash = had_chain and _delete_rules(family)
         bits = marks(config.gateway.mark_mask)
         first, _, last = queue_range(config).partition("-")
         queue = ["--queue-balance", f"{first}:{last}"] if last else ["--queue-num", first]
@@ -86,27 +86,33 @@ class Installation:
             ]
         )  # fmt: skip
         if left_by_a_crash or not had_table:
-            self._made_tables.add(family)
+            self._made[family] = f"table {family} security"
+        elif not had_chain:
+            self._made[family] = f"chain {family} security FORWARD"
 
     def _unpair(self, family: str) -> None:
-        if _has_table(family):
-            _delete_rules(family)
-            if family in self._made_tables:
-                self._drop_empty_table(family)
-
-    def _drop_empty_table(self, family: str) -> None:
-        content = nft.objects("table", family, "security")
-        chains = [item["chain"] for item in content if "chain" in item]
-        if any("rule" in item for item in content) or any(c.get("policy") != "accept" for c in chains):
+        if not _has("chains", family):
             return
-        nft.load(f"delete table {family} security\n")
-        self._made_tables.discard(family)
+        _delete_rules(family)
+        made = self._made.pop(family, None)
+        if made is not None and _is_empty(family):
+            nft.load(f"delete {made}\n")
 
 
-def _has_table(family: str) -> bool:
+def _has(what: str, family: str) -> bool:
+    """Whether the `security` table (what = tables) or its FORWARD chain (what = chains) is there."""
+    kind, name = {"tables": ("table", "security"), "chains": ("chain", "FORWARD")}[what]
+    items = [item[kind] for item in nft.objects(what) if kind in item]
     return any(
-        item["table"]["family"] == family and item["table"]["name"] == "security" for item in nft.objects("tables")
+        item["family"] == family and item["name"] == name and item.get("table", "security") == "security"
+        for item in items
     )
+
+
+def _is_empty(family: str) -> bool:
+    content = nft.objects("table", family, "security")
+    chains = [item["chain"] for item in content if "chain" in item]
+    return not any("rule" in item for item in content) and all(c.get("policy") == "accept" for c in chains)
 
 
 def _delete_rules(family: str) -> bool:

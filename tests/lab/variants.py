@@ -1,4 +1,4 @@
-"""Every tunnel the lab can build, by name, so that tests and the demo go through the same list."""
+"""Every tunnel the lab has software for, one server at a time, so that a test is about one variant."""
 
 from __future__ import annotations
 
@@ -7,63 +7,91 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tests.lab.network import Lab, Node
-from tests.lab.openvpn import PROTECTIONS, TLS_CRYPT, TLS_PLAIN, OpenVpnServer
+from tests.lab.openvpn import PROTECTIONS, TLS_CRYPT, TLS_PLAIN, OpenVpnServer, Protection
 from tests.lab.pki import Pki
-from tests.lab.strongswan import IKE_VARIANTS, IkeServer
+from tests.lab.strongswan import IKE_VARIANTS, IkeServer, IkeVariant
 from tests.lab.vpn import VpnClient
 from tests.lab.wireguard import WireGuardServer
 
+MakeClient = Callable[[Node], VpnClient]
+
 
 @dataclass(frozen=True)
-class Tunnel:
-    """One kind of tunnel: its family and name, and how to run its server and get clients for it."""
+class WireGuardTunnel:
+    """WireGuard over one outer IP version."""
 
-    family: str
-    name: str
-    serve: Callable[[Lab, Pki], object]
-    client: Callable[[object, Node], VpnClient]
+    version: int
+    family: str = "wireguard"
+
+    @property
+    def name(self) -> str:
+        """For a test's id."""
+        return f"wireguard udp{self.version}"
 
     @contextmanager
-    def server(self, lab: Lab, pki: Pki) -> Iterator[Callable[[Node], VpnClient]]:
+    def server(self, lab: Lab, _: Pki) -> Iterator[MakeClient]:
         """Run a server in the lab's internet; what it yields makes clients at a node."""
-        served = self.serve(lab, pki)
+        server = WireGuardServer(lab.internet, lab.next_port())
         try:
-            yield lambda node: self.client(served, node)
+            yield lambda node: server.client(node, self.version)
         finally:
-            served.stop()  # type: ignore[attr-defined]
+            server.stop()
 
 
-def _wireguard(version: int) -> Tunnel:
-    return Tunnel(
-        "wireguard",
-        f"wireguard udp{version}",
-        lambda lab, _: WireGuardServer(lab.internet, lab.next_port()),
-        lambda server, node: server.client(node, version),  # type: ignore[attr-defined]
-    )
+@dataclass(frozen=True)
+class OpenVpnTunnel:
+    """OpenVPN with one protection of its control channel."""
+
+    protection: Protection
+    transport: str
+    version: int
+    family: str = "openvpn"
+
+    @property
+    def name(self) -> str:
+        """For a test's id."""
+        return f"{self.protection.variant} {self.transport}{self.version}"
+
+    @contextmanager
+    def server(self, lab: Lab, pki: Pki) -> Iterator[MakeClient]:
+        """Run a server in the lab's internet; what it yields makes clients at a node."""
+        server = OpenVpnServer(lab.internet, pki, self.protection, self.transport, self.version)
+        try:
+            yield server.client
+        finally:
+            server.stop()
 
 
-def _openvpn() -> Iterator[Tunnel]:
-    chosen = [(protection, transport, 4) for protection in PROTECTIONS for transport in ("udp", "tcp")]
-    chosen += [(TLS_PLAIN, "udp", 6), (TLS_CRYPT, "tcp", 6)]
-    for protection, transport, version in chosen:
-        yield Tunnel(
-            "openvpn",
-            f"{protection.variant} {transport}{version}",
-            lambda lab, pki, p=protection, t=transport, v=version: OpenVpnServer(lab.internet, pki, p, t, v),
-            lambda server, node: server.client(node),  # type: ignore[attr-defined]
-        )
+@dataclass(frozen=True)
+class IpsecTunnel:
+    """IKE and ESP in UDP by strongSwan."""
+
+    variant: IkeVariant
+    version: int
+    family: str = "ipsec"
+
+    @property
+    def name(self) -> str:
+        """For a test's id."""
+        return f"{self.variant.name} udp{self.version}"
+
+    @contextmanager
+    def server(self, lab: Lab, pki: Pki) -> Iterator[MakeClient]:
+        """Run a server in the lab's internet; what it yields makes clients at a node."""
+        server = IkeServer(lab.internet, pki)
+        try:
+            yield lambda node: server.client(node, self.variant, self.version)
+        finally:
+            server.stop()
 
 
-def _ipsec() -> Iterator[Tunnel]:
-    for variant in IKE_VARIANTS:
-        for version in (4, 6):
-            yield Tunnel(
-                "ipsec",
-                f"{variant.name} udp{version}",
-                lambda lab, pki: IkeServer(lab.internet, pki, userland_esp=True),
-                lambda server, node, i=variant, v=version: server.client(node, i, v),  # type: ignore[attr-defined]
-            )
+Tunnel = WireGuardTunnel | OpenVpnTunnel | IpsecTunnel
 
-
-TUNNELS = (_wireguard(4), _wireguard(6), *_openvpn(), *_ipsec())
-"""Every detectable variant the lab has software for."""
+TUNNELS: tuple[Tunnel, ...] = (
+    WireGuardTunnel(4),
+    WireGuardTunnel(6),
+    *(OpenVpnTunnel(protection, transport, 4) for protection in PROTECTIONS for transport in ("udp", "tcp")),
+    OpenVpnTunnel(TLS_PLAIN, "udp", 6),
+    OpenVpnTunnel(TLS_CRYPT, "tcp", 6),
+    *(IpsecTunnel(variant, version) for variant in IKE_VARIANTS for version in (4, 6)),
+)
