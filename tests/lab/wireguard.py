@@ -14,7 +14,6 @@ from tests.lab.network import Node
 from tests.lab.processes import LabError, Process, wait_until
 from tests.lab.vpn import VpnClient
 
-
 _devices = itertools.count(1)
 
 
