@@ -27,6 +27,7 @@ demo: setup
 	$(BIN)/python -m tests.lab.demo
 
 test: lint unit corpus-if-there e2e
+	@echo "make test: all green"
 
 lint: setup
 	$(BIN)/ruff check
@@ -37,10 +38,12 @@ unit: setup
 	$(BIN)/python -m pytest -q tests/unit
 
 corpus: setup
-	$(BIN)/python -m tests.corpus.score
+	@$(BIN)/python -m tests.corpus.recorded
+	@$(BIN)/python -m tests.corpus.score
 
 # The labelled captures are no part of this repository: away from CI their absence is told, not an error.
 corpus-if-there: setup
+	@$(BIN)/python -m tests.corpus.recorded
 	@$(BIN)/python -m tests.corpus.score || { \
 	  code=$$?; [ $$code = 2 ] && [ -z "$$CI" ] && echo "SKIPPED: no labelled captures, detection is not scored" \
 	  || exit $$code; }
