@@ -53,10 +53,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def _config_option(required: bool) -> Callable[[Command], Command]:
-    text = f"The configuration. Default: {DEFAULT_CONFIG}" + (
-        "." if required else ", or built-in defaults without it."
-    )
-    return click.option("--config", "-c", "config_path", type=click.Path(path_type=Path, readable=False), help=text)
+    path = click.Path(path_type=Path, readable=False)
+    fallback = "" if required else ", or what is built in"
+    text = f"The configuration. Default: {DEFAULT_CONFIG}{fallback}."
+    return click.option("--config", "-c", "config_path", type=path, help=text)
 
 
 def _lenient_option() -> Callable[[Command], Command]:

@@ -41,7 +41,7 @@ def without() -> Iterator[dict[str, Exchange]]:
 def test_nothing_is_lost_delayed_or_taken_for_a_vpn(
     without: dict[str, Exchange], listed: bool, versions: tuple[int, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    nothing = {} if listed else {"registry": {"files": []}}
+    nothing: dict[str, dict[str, object]] = {} if listed else {"registry": {"files": []}}
     with Lab() as lab, Gateway(lab, Setup(rows=ELSEWHERE, sessions={}, extra=nothing)) as gateway:
         done = outcomes(lab, versions)
         handshakes = gateway.handshakes()

@@ -17,7 +17,9 @@ chains, what the other end answered). Offsets and bytes are of the UDP payload o
 
 def test_the_table_is_up_to_date(repository: Path) -> None:
     said = (repository / "docs" / "shapes.md").read_text(encoding="utf-8")
-    assert said == HEAD + markdown_table(), "write it anew: python -m tests.unit.fingerprints.test_documented_shapes"
+    assert said == HEAD + markdown_table(), (
+        "write it anew: python -m tests.unit.fingerprints.test_documented_shapes"
+    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from enforcer.config import Config
-from enforcer.exemptions import Exemptions, wifi_calling_names
+from enforcer.exemptions import Exemptions
 from enforcer.fingerprints.detection import Detection, Family, Standing
 from enforcer.policy import Decision, Policy
 from enforcer.registry.lookup import Registry
