@@ -8,9 +8,9 @@ from enforcer.fingerprints.catalogue import markdown_table
 
 HEAD = """# Shapes
 
-What the kernel's sieve hands to user space, made from `enforcer/fingerprints/`: the same definitions are the test in
-user space. A shape is necessary, not sufficient: the proof tests more (lengths that must agree, clocks, payload
-chains, what the other end answered). Offsets and bytes are of the UDP payload or the TCP segment's.
+What the kernel's sieve hands to user space, made from `enforcer/fingerprints/`: the same definitions are the
+test in user space. A shape is necessary, not sufficient: the proof tests more (lengths that must agree, clocks,
+payload chains, what the other end answered). Offsets and bytes are of the UDP payload or the TCP segment's.
 
 """
 

@@ -22,12 +22,12 @@ GRACE = 30 * DAY
 
 
 def contents(
-    *entries: object, sessions: tuple[object, ...] = (), exempt: dict[str, object] | None = None
+    *entries: Registration, sessions: Sequence[Session] = (), exempt: dict[str, object] | None = None
 ) -> Contents:
     table = SessionTable(TTL)
-    table.replace_all(sessions)  # type: ignore[arg-type]
+    table.replace_all(sessions)
     exemptions = Exemptions(ExemptConfig.model_validate(exempt or {}))
-    return desired(Registry(entries, NOW), table, exemptions, NOW, GRACE)  # type: ignore[arg-type]
+    return desired(Registry(entries, NOW), table, exemptions, NOW, GRACE)
 
 
 def held(name: str, found: Contents) -> set[str]:
