@@ -11,7 +11,7 @@ from enforcer.exemptions import Exemptions
 from enforcer.fingerprints.detection import Family
 from enforcer.gateway import nft, preflight
 from enforcer.gateway.backend import detect
-from enforcer.gateway.resolver import Lookup, Unanswered
+from enforcer.gateway.resolver import Lookup
 from enforcer.gateway.ruleset import Backend, table
 from enforcer.gateway.sets import KernelSets, desired
 from enforcer.lists import ListError, Lists, load_lists
@@ -94,10 +94,10 @@ def _resolve(config: Config, exemptions: Exemptions, report: Report) -> None:
         if time.monotonic() > deadline:
             unanswered.append(f"{name}: not asked within {RESOLVING:.0f} s")
             continue
-        try:
-            exemptions.answer(name, lookup.addresses(name)[0], time.time())
-        except Unanswered as error:
-            unanswered.append(str(error))
+        found = lookup.find(name)
+        exemptions.answer(name, found.addresses, time.time(), complete=found.failure is None)
+        if found.failure is not None:
+            unanswered.append(found.failure)
     report.facts.append(f"{len(exemptions.names)} exempt names, {len(exemptions.addresses)} addresses")
     report.warnings.extend(f"exempt name without an answer: {text}" for text in unanswered)
     missing = exemptions.wifi_calling_missing(time.time())

@@ -10,7 +10,6 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from queue import SimpleQueue
 from types import FrameType
 
 from enforcer import __version__
@@ -21,9 +20,9 @@ from enforcer.exemptions import Exemptions
 from enforcer.fingerprints.detection import Family
 from enforcer.gateway import nft
 from enforcer.gateway.backend import Installation, detect
+from enforcer.gateway.exempt_keeper import ExemptKeeper
 from enforcer.gateway.interfaces import InterfaceNames
 from enforcer.gateway.nfqueue import Queue
-from enforcer.gateway.resolver import Lookup, Refresher
 from enforcer.gateway.ruleset import marks
 from enforcer.gateway.sets import Contents, KernelSets, desired
 from enforcer.gateway.status import Reloads, sources
@@ -60,9 +59,8 @@ class Daemon:
         self._refusals = RefusalLog()
         self._engine = Engine(self._policy())
         self._sets = KernelSets()
-        self._answers: SimpleQueue[tuple[str, list[bytes]]] = SimpleQueue()
         self._wake_read, self._wake_write = socket.socketpair()
-        self._refresher: Refresher | None = None
+        self._keeper: ExemptKeeper | None = None
         self._stopping = False
         self._reloading = False
         self._held_back: dict[Family, HeldBack | None] = {}
@@ -87,7 +85,7 @@ class Daemon:
             self._sets.done(contents)
             stack.callback(self._remove, installation)
             self._start_resolving()
-            stack.callback(self._stop_resolving)
+            stack.callback(self._stop_resolving, wait=True)
             self._report_stance(now)
             log.info("enforcer %s ready: mode %s", __version__, self.config.mode)
             self._loop(queues, installation)
@@ -156,13 +154,9 @@ class Daemon:
 
     def _woken(self) -> None:
         self._wake_read.recv(4096)
-        changed = False
-        while not self._answers.empty():
-            name, addresses = self._answers.get()
-            changed |= self.exemptions.answer(name, addresses, time.time())
-        if changed:
-            self._sync_sets(time.time())
-        self._report_stance(time.time())
+        if self._keeper is not None and self._keeper.take(time.time()):
+            # With the next tick, which then reports: names are resolved by the thousand, and many bring something.
+            self._sets_due = 0.0
 
     def _tick(self) -> None:
         now = time.time()
@@ -233,19 +227,18 @@ class Daemon:
             self._sets.done(contents)
 
     def _start_resolving(self) -> None:
-        lookup = Lookup(self.config.exempt.resolvers)
-        self._refresher = Refresher(self.exemptions.names, lookup, self._deliver)
-        self._refresher.start()
+        self._keeper = ExemptKeeper(self.config.exempt, None, self.exemptions, self._wake)
+        self._keeper.start()
 
-    def _deliver(self, name: str, addresses: list[bytes]) -> None:
-        self._answers.put((name, addresses))
-        with contextlib.suppress(BlockingIOError):
+    def _wake(self) -> None:
+        # Full means woken already; closed, that a lookup outlived the daemon.
+        with contextlib.suppress(OSError):
             self._wake_write.send(b"\0")
 
-    def _stop_resolving(self) -> None:
-        if self._refresher is not None:
-            self._refresher.stop()
-            self._refresher = None
+    def _stop_resolving(self, wait: bool = False) -> None:
+        if self._keeper is not None:
+            self._keeper.stop(wait)
+            self._keeper = None
 
     def _report_stance(self, now: float) -> None:
         """Say once, whenever it changes, whether each family named is really refused."""

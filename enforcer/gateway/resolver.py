@@ -1,41 +1,66 @@
-"""Resolves exempt names and keeps them fresh, in a thread of its own: a slow resolver delays no verdict."""
+"""Resolves exempt names and keeps them fresh, in threads of its own: a slow resolver delays no verdict."""
 
 from __future__ import annotations
 
-import heapq
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from ipaddress import ip_address
 
 import dns.exception
 import dns.rdatatype
 import dns.resolver
 
+from enforcer.exempt_schedule import Schedule
+from enforcer.mobile_networks import is_country
+
 log = logging.getLogger(__name__)
 
-SOONEST, LATEST = 60.0, 3600.0
-"""Bounds in seconds of how long an answer is used before it is asked for again."""
+QUESTIONS_PER_SECOND = 50.0
+"""What a busy household asks, and nothing to an operator's resolver. The 15,000 names of the world, most of which
+do not exist and cost one question, are through in about six minutes."""
 
-RETRY = 30.0
-"""Seconds until a name without a definite answer is asked for again."""
-
-PAUSE = 0.02
-"""Seconds between questions, so that hundreds of names are no burst on the operator's resolver."""
+WORKERS = 8
+"""Questions under way at once: a name whose servers are dead keeps one of them busy for TIMEOUT seconds."""
 
 TIMEOUT = 3.0
 """Seconds one question may take."""
+
+MAX_REPLACEMENTS = 32
+"""Networks a visited country's name may lead to; no country has more that offer Wi-Fi calling."""
+
+_NO_TTL = 3600.0
 
 
 class Unanswered(Exception):
     """The name got no definite answer: a timeout, a server failure, no server."""
 
 
-class Lookup:
-    """Asks for a name's addresses."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a name stands for: packed addresses, and for how many seconds they hold.
 
-    def __init__(self, resolvers: Sequence[str]) -> None:
+    ``failure`` says what went wrong when something did; then the addresses are not all.
+    """
+
+    addresses: tuple[bytes, ...] = ()
+    ttl: float = _NO_TTL
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    texts: tuple[str, ...]
+    ttl: float
+    exists: bool = True
+
+
+class Lookup:
+    """Asks for names' addresses. Usable from several threads."""
+
+    def __init__(self, resolvers: Sequence[str], per_second: float = QUESTIONS_PER_SECOND) -> None:
         try:
             self._resolver = dns.resolver.Resolver(configure=not resolvers)
         except dns.resolver.NoResolverConfiguration:
@@ -43,82 +68,156 @@ class Lookup:
         if resolvers:
             self._resolver.nameservers = list(resolvers)
         self._resolver.lifetime = TIMEOUT
+        # A longer answer than 512 octets without TCP (RFC 6891), and yet without fragments: IPv6's smallest MTU is
+        # 1280 octets, of which headers take 48.
+        self._resolver.use_edns(0, 0, 1232)
+        self._interval = 1 / per_second
+        self._turn = time.monotonic()
+        self._lock = threading.Lock()
+        self.questions = 0
 
-    def addresses(self, name: str) -> tuple[list[bytes], float]:
-        """The addresses of a name (packed; none when it does not exist) and how many seconds they hold.
+    def find(self, name: str) -> Found:
+        """A name's addresses; none, without a failure, when it does not exist.
 
-        A visited country's name has NAPTR records whose replacements are the networks' own names
-        (3GPP TS 24.302 §7.2.1.4, TS 23.003 §19.4.2.9.3): those are followed. Raises Unanswered.
+        A visited country's name has NAPTR records whose replacements are the names of the networks a phone may
+        use there (3GPP TS 23.003 §19.4.2.9.5, §19.4.2.9A.5, §28.3.2.2.5): those are followed. A name that does
+        not exist has no records of any type (RFC 8020 §2), so one question is enough for it.
         """
-        found: list[bytes] = []
-        holds = LATEST
         names = [name]
-        if ".visited-country." in name:
-            replacements, holds = self._ask(name, dns.rdatatype.NAPTR)
-            names.extend(replacements)
+        ttl = float("inf")
+        try:
+            if is_country(name):
+                replacements = self._ask(name, dns.rdatatype.NAPTR)
+                if not replacements.exists:
+                    return Found(ttl=replacements.ttl)
+                names.extend(replacements.texts[:MAX_REPLACEMENTS])
+                ttl = replacements.ttl
+        except Unanswered as error:
+            return Found(failure=str(error))
+        found: list[bytes] = []
+        failures: list[str] = []
         for each in names:
             for kind in (dns.rdatatype.A, dns.rdatatype.AAAA):
-                texts, ttl = self._ask(each, kind)
-                found.extend(ip_address(text).packed for text in texts)
-                holds = min(holds, ttl)
-        return found, holds
+                try:
+                    answer = self._ask(each, kind)
+                except Unanswered as error:
+                    failures.append(str(error))
+                    continue
+                found.extend(ip_address(text).packed for text in answer.texts)
+                ttl = min(ttl, answer.ttl)
+                if not answer.exists:
+                    break
+        return Found(tuple(dict.fromkeys(found)), min(ttl, _NO_TTL), "; ".join(failures) or None)
 
-    def _ask(self, name: str, kind: dns.rdatatype.RdataType) -> tuple[list[str], float]:
+    def _ask(self, name: str, kind: dns.rdatatype.RdataType) -> _Answer:
+        self._wait()
         try:
-            answer = self._resolver.resolve(name + ".", kind)
-        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-            return [], LATEST
+            answer = self._resolver.resolve(name + ".", kind, raise_on_no_answer=False)
+        except dns.resolver.NXDOMAIN as absent:
+            return _Answer((), _negative_ttl(absent), exists=False)
         except (dns.exception.DNSException, OSError) as error:
-            raise Unanswered(f"{name}: {type(error).__name__}") from None
+            raise Unanswered(f"{name} {dns.rdatatype.to_text(kind)}: {type(error).__name__}") from None
+        records = answer.rrset or ()
         if kind == dns.rdatatype.NAPTR:
-            texts = [str(record.replacement).rstrip(".") for record in answer if len(record.replacement) > 1]
+            texts = [str(record.replacement).rstrip(".") for record in records if len(record.replacement) > 1]
         else:
-            texts = [record.address for record in answer]
-        return texts, float(answer.rrset.ttl if answer.rrset is not None else LATEST)
+            texts = [record.address for record in records]
+        return _Answer(tuple(dict.fromkeys(texts)), float(answer.chaining_result.minimum_ttl))
+
+    def _wait(self) -> None:
+        with self._lock:
+            self.questions += 1
+            now = time.monotonic()
+            self._turn = max(self._turn + self._interval, now)
+            pause = self._turn - now
+        if pause > 0:
+            time.sleep(pause)
+
+
+def _negative_ttl(absent: dns.resolver.NXDOMAIN) -> float:
+    # RFC 2308 §5: the smaller of the SOA's TTL and its MINIMUM field.
+    responses = absent.responses()  # type: ignore[no-untyped-call]
+    ttls = [response.resolve_chaining().minimum_ttl for response in responses.values()]
+    return min([float(ttl) for ttl in ttls] + [_NO_TTL])
 
 
 class Refresher:
-    """Keeps names resolved: ``deliver(name, addresses)`` is called with every definite answer.
+    """Keeps names resolved: ``deliver(name, found)`` is called with what every lookup brought, failures too.
 
-    It runs in the refresher's thread. ``failures`` counts questions without a definite answer.
+    It runs in the refresher's threads. ``failures`` counts lookups that failed.
     """
 
-    def __init__(self, names: Sequence[str], lookup: Lookup, deliver: Callable[[str, list[bytes]], None]) -> None:
-        self._due = [(0.0, position, name) for position, name in enumerate(names)]
+    def __init__(
+        self, own: Sequence[str], others: Sequence[str], lookup: Lookup, deliver: Callable[[str, Found], None]
+    ) -> None:
+        self._schedule = Schedule(own, others, time.monotonic())
+        self._names = len(own) + len(others)
         self._lookup = lookup
         self._deliver = deliver
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="resolver", daemon=True)
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._outage = False
         self.failures = 0
+
+    @property
+    def questions(self) -> int:
+        """Questions asked so far."""
+        return self._lookup.questions
+
+    @property
+    def outage(self) -> bool:
+        """Whether the resolver is out of reach."""
+        return self._outage
 
     def start(self) -> None:
         """Start resolving in the background."""
-        if self._due:
-            self._thread.start()
+        for number in range(min(WORKERS, self._names)):
+            threading.Thread(target=self._run, name=f"resolver-{number}", daemon=True).start()
 
     def stop(self) -> None:
-        """Stop; a question under way is abandoned, not waited for."""
-        self._stop.set()
+        """Stop; questions under way are abandoned, not waited for, and nothing is delivered any more."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
 
     def _run(self) -> None:
-        for name in self._when_due():
+        while (name := self._next()) is not None:
             try:
-                addresses, holds = self._lookup.addresses(name)
-            except Unanswered as error:
-                self.failures += 1
-                log.warning("exempt name without an answer, last addresses kept: %s", error)
-                self._again(name, RETRY)
-            else:
-                self._deliver(name, addresses)
-                self._again(name, min(max(holds, SOONEST), LATEST))
+                found = self._lookup.find(name)
+            except Exception as error:
+                # An answer that no code foresaw must not end the thread, and with it all refreshing.
+                log.exception("exempt name %s: lookup failed", name)
+                found = Found(failure=type(error).__name__)
+            self._report(name, found)
 
-    def _when_due(self) -> Iterator[str]:
-        while True:
-            due, _, name = self._due[0]
-            if self._stop.wait(max(PAUSE, due - time.monotonic())):
+    def _next(self) -> str | None:
+        with self._changed:
+            while not self._stopped:
+                now = time.monotonic()
+                name = self._schedule.take(now)
+                if name is not None:
+                    return name
+                due = self._schedule.next_due()
+                self._changed.wait(None if due is None else max(0.001, due - now))
+        return None
+
+    def _report(self, name: str, found: Found) -> None:
+        with self._changed:
+            if self._stopped:
                 return
-            heapq.heappop(self._due)
-            yield name
-
-    def _again(self, name: str, after: float) -> None:
-        heapq.heappush(self._due, (time.monotonic() + after, 0, name))
+            now = time.monotonic()
+            if found.failure is None:
+                self._schedule.answered(name, found.ttl, bool(found.addresses), now)
+            else:
+                self.failures += 1
+                self._schedule.failed(name, now)
+            if self._schedule.outage != self._outage:
+                self._outage = self._schedule.outage
+                if self._outage:
+                    log.warning(
+                        "no DNS server answers (%s): exempt names keep their last addresses", found.failure
+                    )
+                else:
+                    log.warning("DNS answers again: exempt names are refreshed")
+            self._changed.notify()
+            self._deliver(name, found)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from enforcer.config import ExemptConfig
-from enforcer.exemptions import ADDRESS_KEPT, ANSWER_MAX_AGE, Exemptions, wifi_calling_names
-from tests.unit.policy.worlds import NOW
+from enforcer.exemptions import ADDRESS_KEPT, ANSWER_MAX_AGE, Exemptions
+from enforcer.mobile_networks import wifi_calling_names
+
+NOW = 1_790_000_000.0
 
 A, B = ip_address("203.0.113.1").packed, ip_address("2001:db8::1").packed
 

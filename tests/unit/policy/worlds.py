@@ -10,6 +10,7 @@ from typing import Any
 from enforcer.config import Config
 from enforcer.exemptions import Exemptions
 from enforcer.fingerprints.detection import Detection, Family, Standing
+from enforcer.mobile_networks import wifi_calling_names
 from enforcer.policy import Decision, Policy
 from enforcer.registry.lookup import Registry
 from enforcer.registry.model import HolderKind, Registration
