@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from enforcer.config import Config
 from enforcer.fingerprints.catalogue import all_shapes
@@ -29,7 +29,13 @@ SEEN = ("native_esp", "native_ah", "esp_in_udp", "wireguard_data")
 """What the kernel counts and never acts on."""
 
 ADDRESS_SETS = ("registered4", "registered6", "exempt4", "exempt6")
-PREFIX_SETS = tuple(f"{name}_prefixes" for name in ADDRESS_SETS)
+INTERVAL_SETS = tuple(f"{name}_prefixes" for name in ADDRESS_SETS)
+
+SESSION_PREFIXES = (64, 60, 56, 48)
+"""IPv6 prefix lengths that access servers delegate: each has a hash set, asked with the address masked, because
+such prefixes come and go with every session, and adding one to an interval set takes seconds."""
+
+MASKED_SETS = {length: f"registered6_{length}" for length in SESSION_PREFIXES}
 
 
 class Backend(StrEnum):
@@ -74,17 +80,32 @@ def queue_range(config: Config) -> str:
     return str(first) if count == 1 else f"{first}-{first + count - 1}"
 
 
+def set_for(kind: str, network: IPv4Network | IPv6Network) -> str:
+    """The set of ``kind`` (registered or exempt) a network belongs in."""
+    if network.prefixlen == network.max_prefixlen:
+        return f"{kind}{network.version}"
+    if kind == "registered" and network.version == 6 and network.prefixlen in MASKED_SETS:
+        return MASKED_SETS[network.prefixlen]
+    return f"{kind}{network.version}_prefixes"
+
+
 def elements(name: str, networks: Iterable[IPv4Network | IPv6Network], verb: str = "add") -> Iterator[str]:
     """Statements that add or delete elements of a set, a few thousand each."""
     batch: list[str] = []
     for network in networks:
-        single = network.prefixlen == network.max_prefixlen
-        batch.append(str(network.network_address) if single else str(network))
+        batch.append(str(network) if name in INTERVAL_SETS else str(network.network_address))
         if len(batch) == 4096:
             yield f"{verb} element {TABLE} {name} {{ {', '.join(batch)} }}"
             batch = []
     if batch:
         yield f"{verb} element {TABLE} {name} {{ {', '.join(batch)} }}"
+
+
+def forget_rejected(config: Config) -> str:
+    """The statements that empty the memory of rejected 5-tuples; none where nothing is rejected."""
+    if not enforcing(config):
+        return ""
+    return "".join(f"flush set {TABLE} rejected{version}\n" for version in (4, 6))
 
 
 def enforcing(config: Config) -> tuple[Family, ...]:
@@ -101,7 +122,9 @@ def _body(config: Config, backend: Backend) -> Iterator[str]:
         yield f"counter {name} {{ }}"
     for name in ADDRESS_SETS:
         yield f"set {name} {{ type {_address_type(name)}; }}"
-    for name in PREFIX_SETS:
+    for name in MASKED_SETS.values():
+        yield f"set {name} {{ type ipv6_addr; }}"
+    for name in INTERVAL_SETS:
         yield f"set {name} {{ type {_address_type(name)}; flags interval; }}"
     if enforced:
         for version in (4, 6):
@@ -171,6 +194,10 @@ def _candidate(config: Config, family: Family, backend: Backend, enforced: bool)
             for side in ("saddr", "daddr"):
                 for name in (f"{outcome}{version}", f"{outcome}{version}_prefixes"):
                     yield f"{ip} {side} @{name} counter name {family}_{outcome} accept"
+    for length, name in MASKED_SETS.items():
+        mask = ip_network(f"::/{length}").netmask
+        for side in ("saddr", "daddr"):
+            yield f"ip6 {side} & {mask} @{name} counter name {family}_registered accept"
     if enforced:
         for version, ip in ((4, "ip"), (6, "ip6")):
             yield (

@@ -10,7 +10,14 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, collapse_addresses, ip_network
 
 from enforcer.exemptions import Exemptions
-from enforcer.gateway.ruleset import PREFIX_SETS, TABLE, elements
+from enforcer.gateway.ruleset import (
+    ADDRESS_SETS,
+    INTERVAL_SETS,
+    MASKED_SETS,
+    TABLE,
+    elements,
+    set_for,
+)
 from enforcer.registry.lookup import Registry
 from enforcer.subscribers.table import SessionTable
 
@@ -28,7 +35,7 @@ def desired(
         if any(entry.unconditional and entry.counts(now, grace) for entry in entries):
             registered.extend(session.addresses)
     exempt: list[Network] = [*exemptions.prefixes, *map(_single, exemptions.addresses)]
-    return {**_split("registered", registered), **_split("exempt", exempt)}
+    return _sorted_into_sets(registered, exempt)
 
 
 class KernelSets:
@@ -51,7 +58,7 @@ class KernelSets:
             held = self._held[name]
             if networks == held:
                 continue
-            if name in PREFIX_SETS:
+            if name in INTERVAL_SETS:
                 lines.append(f"flush set {TABLE} {name}")
                 lines.extend(elements(name, networks))
             else:
@@ -64,16 +71,15 @@ class KernelSets:
         self._held = contents
 
 
-def _split(kind: str, networks: Iterable[Network]) -> Contents:
+def _sorted_into_sets(registered: Iterable[Network], exempt: Iterable[Network]) -> Contents:
     found: dict[str, set[Network]] = {
-        f"{kind}{version}{suffix}": set() for version in (4, 6) for suffix in ("", "_prefixes")
+        name: set() for name in (*ADDRESS_SETS, *MASKED_SETS.values(), *INTERVAL_SETS)
     }
-    for network in networks:
-        suffix = "" if network.prefixlen == network.max_prefixlen else "_prefixes"
-        found[f"{kind}{network.version}{suffix}"].add(network)
-    # An interval set takes no overlaps.
-    for version in (4, 6):
-        name = f"{kind}{version}_prefixes"
+    for kind, networks in (("registered", registered), ("exempt", exempt)):
+        for network in networks:
+            found[set_for(kind, network)].add(network)
+    for name in INTERVAL_SETS:
+        # An interval set takes no overlaps.
         found[name] = set(collapse_addresses(found[name]))  # type: ignore[type-var]
     return {name: frozenset(members) for name, members in found.items()}
 

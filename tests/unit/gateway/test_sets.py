@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +14,7 @@ from enforcer.exemptions import Exemptions
 from enforcer.fingerprints.detection import Family
 from enforcer.gateway.sets import Contents, KernelSets, desired
 from enforcer.registry.lookup import Registry
-from enforcer.registry.model import Registration
+from enforcer.registry.model import Network, Registration
 from enforcer.subscribers.table import Session, SessionTable
 from tests.unit.policy.worlds import DAY, NOW, TAG, TTL, registration, session
 
@@ -45,7 +45,7 @@ def test_unconditional_entries_only() -> None:
         registration(id="7", network=ip_network("2001:db8::/56")),
     )
     assert held("registered4", found) == {"192.0.2.1/32", "192.0.2.4/32"}
-    assert held("registered6_prefixes", found) == {"2001:db8::/56"}
+    assert held("registered6_56", found) == {"2001:db8::/56"}
 
 
 def test_sessions_of_registered_numbers() -> None:
@@ -53,7 +53,7 @@ def test_sessions_of_registered_numbers() -> None:
     both = (ip_network("100.64.0.7"), ip_network("2001:db8:a::/64"))
     found = contents(by_number, sessions=(session(addresses=both), session(key="other", tag=bytes(16))))
     assert held("registered4", found) == {"100.64.0.7/32"}
-    assert held("registered6_prefixes", found) == {"2001:db8:a::/64"}
+    assert held("registered6_64", found) == {"2001:db8:a::/64"}
     assert held("registered4", contents(by_number, sessions=(session(heard_at=NOW - TTL),))) == set()
 
 
@@ -66,16 +66,31 @@ def test_exempt_prefixes_and_addresses() -> None:
     assert held("exempt6", found) == {"::1/128"}
 
 
-_networks = st.builds(
-    lambda number, length: ip_network((number >> (32 - length) << (32 - length), length)),
-    st.integers(0xC0000000, 0xC00000FF),
-    st.sampled_from([26, 28, 30, 32, 32, 32]),
+def _networks_of(base: str, bits: int, lengths: list[int]) -> st.SearchStrategy[Network]:
+    """Networks within the last byte above ``bits`` host bits of a base address."""
+    first = int(ip_address(base))
+    return st.builds(
+        lambda number, length: ip_network((first | number << bits, length), strict=False),
+        st.integers(0, 255),
+        st.sampled_from(lengths),
+    )
+
+
+_networks = st.one_of(
+    _networks_of("192.0.2.0", 0, [26, 28, 30, 32, 32, 32]),
+    _networks_of("2001:db8::", 64, [56, 58, 60, 64, 64, 128]),
 )
 _contents = st.lists(_networks, max_size=12).map(
     lambda networks: contents(
         *(registration(id=str(n), network=net) for n, net in enumerate(dict.fromkeys(networks)))
     )
 )
+
+
+def _full(name: str, element: str) -> str:
+    """The network that an element of a set stands for: masked sets hold the prefix's first address."""
+    length = name.removeprefix("registered6_")
+    return str(ip_network(f"{element}/{length}" if length.isdecimal() else element))
 
 
 def _apply(kernel: dict[str, set[str]], text: str) -> None:
@@ -86,7 +101,7 @@ def _apply(kernel: dict[str, set[str]], text: str) -> None:
         if flush:
             kernel[flush[1]] = set()
         elif change:
-            named = set(change[3].split(", "))
+            named = {_full(change[2], text) for text in change[3].split(", ")}
             if change[1] == "add":
                 kernel[change[2]] |= named
             else:
@@ -96,6 +111,7 @@ def _apply(kernel: dict[str, set[str]], text: str) -> None:
             raise AssertionError(line)
     for name, members in kernel.items():
         nets = [ip_network(member) for member in members]
+        # What nft says of overlapping intervals.
         overlapping = [(a, b) for a in nets for b in nets if a != b and a.version == b.version and a.overlaps(b)]
         assert not name.endswith("_prefixes") or not overlapping
 
