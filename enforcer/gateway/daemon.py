@@ -60,7 +60,7 @@ class Daemon:
         self._engine = Engine(self._policy())
         self._sets = KernelSets()
         self._wake_read, self._wake_write = socket.socketpair()
-        self._keeper: ExemptKeeper | None = None
+        self.keeper: ExemptKeeper | None = None
         self._stopping = False
         self._reloading = False
         self._held_back: dict[Family, HeldBack | None] = {}
@@ -154,7 +154,7 @@ class Daemon:
 
     def _woken(self) -> None:
         self._wake_read.recv(4096)
-        if self._keeper is not None and self._keeper.take(time.time()):
+        if self.keeper is not None and self.keeper.take(time.time()):
             # With the next tick, which then reports: names are resolved by the thousand, and many bring something.
             self._sets_due = 0.0
 
@@ -227,8 +227,8 @@ class Daemon:
             self._sets.done(contents)
 
     def _start_resolving(self) -> None:
-        self._keeper = ExemptKeeper(self.config.exempt, None, self.exemptions, self._wake)
-        self._keeper.start()
+        self.keeper = ExemptKeeper(self.config.exempt, None, self.exemptions, self._wake)
+        self.keeper.start()
 
     def _wake(self) -> None:
         # Full means woken already; closed, that a lookup outlived the daemon.
@@ -236,9 +236,9 @@ class Daemon:
             self._wake_write.send(b"\0")
 
     def _stop_resolving(self, wait: bool = False) -> None:
-        if self._keeper is not None:
-            self._keeper.stop(wait)
-            self._keeper = None
+        if self.keeper is not None:
+            self.keeper.stop(wait)
+            self.keeper = None
 
     def _report_stance(self, now: float) -> None:
         """Say once, whenever it changes, whether each family named is really refused."""

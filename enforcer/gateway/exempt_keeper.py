@@ -101,17 +101,19 @@ class ExemptKeeper:
     def _tell(self, name: str, found: Found) -> None:
         """Log what is odd about a name once, until it is in order again. Of single failures only own names' are
         told: abroad some server is always dead, and the metrics count them."""
-        told = None
-        if name in self._exemptions.refused:
-            told = f"addresses not believed and not exempted: {self._exemptions.refused[name]}"
+        refused = self._exemptions.refused.get(name)
+        if refused is not None:
+            self._tell_once(name, refused, f"addresses not believed and not exempted: {refused}")
         elif found.failure is not None and name in self._own:
-            told = f"no answer, last addresses kept: {found.failure}"
-        if told is None:
-            if self._told.pop(name, None) is not None:
-                log.info("exempt name %s is in order again", name)
-        elif self._told.get(name) != told and (name in self._told or len(self._told) < TOLD):
-            self._told[name] = told
-            log.warning("exempt name %s: %s", name, told)
+            self._tell_once(name, "failure", f"no answer, last addresses kept: {found.failure}")
+        elif self._told.pop(name, None) is not None:
+            log.info("exempt name %s is in order again", name)
+
+    def _tell_once(self, name: str, kind: str, text: str) -> None:
+        before = self._told.get(name)
+        if before != kind and (before is not None or len(self._told) < TOLD):
+            self._told[name] = kind
+            log.warning("exempt name %s: %s", name, text)
 
 
 def _others(config: ExemptConfig) -> tuple[str, ...]:

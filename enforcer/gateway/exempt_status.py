@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from enforcer.exemptions import Exemptions
-from enforcer.gateway.resolver import Refresher
+from enforcer.gateway.exempt_keeper import ExemptKeeper
 
 
-def exempt_names(exemptions: Exemptions, refresher: Refresher | None, now: float) -> Iterator[Metric]:
+def exempt_names(exemptions: Exemptions, keeper: ExemptKeeper | None, now: float) -> Iterator[Metric]:
     """Names known, answered, resolved, and how old that is at ``now``, epoch seconds.
 
     ``whose`` is own for the names the operator configured, others for those of the world's other networks.
-    ``refresher`` is None before resolving has started.
+    ``keeper`` is None before resolving has started.
     """
     known = GaugeMetricFamily("enforcer_exempt_names", "Names to resolve.", labels=["whose"])
     answered = GaugeMetricFamily(
@@ -44,13 +44,15 @@ def exempt_names(exemptions: Exemptions, refresher: Refresher | None, now: float
         "Names in whose last answer were addresses not believed; see the log.",
         value=len(exemptions.refused),
     )
-    if refresher is not None:
+    if keeper is not None:
         yield CounterMetricFamily(
-            "enforcer_exempt_questions", "DNS questions asked for exempt names.", value=refresher.questions
+            "enforcer_exempt_questions", "DNS questions asked for exempt names.", value=keeper.refresher.questions
         )
         yield CounterMetricFamily(
             "enforcer_exempt_lookup_failures",
             "Lookups without a definite answer; the name keeps its last addresses.",
-            value=refresher.failures,
+            value=keeper.refresher.failures,
         )
-        yield GaugeMetricFamily("enforcer_exempt_outage", "1 while no DNS server answers.", value=refresher.outage)
+        yield GaugeMetricFamily(
+            "enforcer_exempt_outage", "1 while no DNS server answers.", value=keeper.refresher.outage
+        )

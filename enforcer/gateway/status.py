@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from enforcer.fingerprints.detection import Family
 from enforcer.gateway import nft
+from enforcer.gateway.exempt_status import exempt_names
 from enforcer.gateway.nfqueue import statistics
 from enforcer.gateway.ruleset import TABLE
 from enforcer.observe.metrics import build_info, decisions, kernel
@@ -131,6 +132,7 @@ def _exemptions(daemon: Daemon) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "enforcer_exempt_addresses", "Addresses exempt by name.", value=len(daemon.exemptions.addresses)
     )
+    yield from exempt_names(daemon.exemptions, daemon.keeper, now)
     enforcing = GaugeMetricFamily(
         "enforcer_enforcing", "1 when unregistered tunnels of the protocol are refused now.", labels=["protocol"]
     )
