@@ -81,6 +81,12 @@ class RegistryConfig(_Section):
         gt=0,
         description="The list counts as fresh while its oldest file was written less than this ago.",
     )
+    max_shrink: Integer = Field(
+        20,
+        ge=1,
+        le=100,
+        description="A reload that loses more than this share of the entries, in percent, is refused.",
+    )
     memory: Path | None = Field(
         None,
         description="File that remembers entries, so that one that vanishes from the list gets its grace "
@@ -95,13 +101,51 @@ class NumbersConfig(_Section):
     key_file: Path | None = Field(
         None, description="Root-only file of at least 32 random bytes; numbers are tagged with it."
     )
+    former_key_files: tuple[Path, ...] = Field(
+        (), description="Keys in use before: sessions tagged with them are still recognised."
+    )
 
 
 class SessionsConfig(_Section):
     """Which subscriber holds which address."""
 
-    file: Path | None = Field(None, description="CSV file of sessions.")
+    file: Path | None = Field(None, description="CSV file of sessions, for a gateway without live accounting.")
     ttl: Seconds = Field(2 * 3600, gt=0, description="A session not heard of for this long identifies nobody.")
+    capacity: Integer = Field(
+        2_000_000, ge=1000, description="Sessions remembered; beyond, the one not heard of longest goes."
+    )
+    snapshot: Path | None = Field(
+        None,
+        description="File that keeps the sessions of registered holders over a restart. "
+        "Usually /var/lib/enforcer/sessions.sqlite.",
+    )
+    store: str | None = Field(
+        None, description="redis:// or rediss:// of a store that many gateways share; null for none."
+    )
+    store_password_file: Path | None = Field(None, description="Root-only file with the store's password.")
+    store_ca_file: Path | None = Field(None, description="Certificate of the store's authority (rediss).")
+
+
+class RadiusClient(_Section):
+    """An access server, or several that share a secret, whose accounting is believed."""
+
+    name: str = Field(min_length=1, max_length=40, description="A short name for logs and metrics.")
+    addresses: tuple[Network, ...] = Field(min_length=1, description="Addresses or prefixes it sends from.")
+    secret_file: Path = Field(description="Root-only file with the shared secret.")
+
+
+class RadiusConfig(_Section):
+    """Accounting in, from the access servers (RFC 2866)."""
+
+    listen: tuple[Listen, ...] = Field(
+        ("0.0.0.0:1813", "[::]:1813"), description="address:port to receive accounting on (UDP)."
+    )
+    clients: tuple[RadiusClient, ...] = Field(
+        (), description="Who may send; nothing is received while this is empty."
+    )
+    number_attribute: Literal["Calling-Station-Id", "User-Name"] = Field(
+        "Calling-Station-Id", description="The attribute that carries the subscriber's number."
+    )
 
 
 class WifiCalling(_Section):
@@ -161,6 +205,21 @@ class MetricsConfig(_Section):
     )
 
 
+class ControlConfig(_Section):
+    """The socket behind `enforcer status`, `explain` and `reload`."""
+
+    socket: Path | None = Field(None, description="Its path; usually /run/enforcer/control.sock. null: none.")
+    group: str | None = Field(None, description="A group that may ask besides root.")
+
+
+class AuditConfig(_Section):
+    """Who asked what, and what every reload changed."""
+
+    file: Path | None = Field(
+        None, description="JSON lines, for its owner only; usually /var/log/enforcer/audit.jsonl. null: none."
+    )
+
+
 class Config(_Section):
     """The whole configuration."""
 
@@ -176,9 +235,12 @@ class Config(_Section):
     registry: RegistryConfig = Field(RegistryConfig(), description="The list of registrations.")
     numbers: NumbersConfig = Field(NumbersConfig(), description="Mobile numbers.")
     sessions: SessionsConfig = Field(SessionsConfig(), description="Who holds which address.")
+    radius: RadiusConfig = Field(RadiusConfig(), description="Accounting from the access servers.")
     exempt: ExemptConfig = Field(ExemptConfig(), description="Destinations left alone.")
     gateway: GatewayConfig = Field(GatewayConfig(), description="The kernel's side.")
     metrics: MetricsConfig = Field(MetricsConfig(), description="Prometheus endpoint.")
+    control: ControlConfig = Field(ControlConfig(), description="Questions to the running daemon.")
+    audit: AuditConfig = Field(AuditConfig(), description="Who asked what.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
@@ -186,6 +248,12 @@ class Config(_Section):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"lines: two lines are named {name!r}")
+        if self.sessions.file is not None and (self.radius.clients or self.sessions.store is not None):
+            raise ValueError(
+                "sessions: file is for gateways without radius.clients and sessions.store; choose one"
+            )
+        if self.radius.clients and self.numbers.key_file is None:
+            raise ValueError("radius: clients need numbers.key_file: numbers are tagged as they arrive")
         return self
 
 
@@ -237,7 +305,8 @@ def parse(text: str, path: Path) -> Config:
         raise ConfigError(sorted(problems, key=lambda problem: problem.line or 0)) from None
     if problems:
         raise ConfigError(problems)
-    return _relative_to(config, path.parent)
+    relative: Config = _relative_to(config, path.parent)
+    return relative
 
 
 def _file_problem(path: Path, message: str) -> Problem:
@@ -303,19 +372,22 @@ def _expected_keys(where: tuple[str | int, ...]) -> str:
     return f"expected one of {', '.join(keys)}"
 
 
-def _relative_to(config: Config, folder: Path) -> Config:
-    registry, numbers, sessions = config.registry, config.numbers, config.sessions
-    return config.model_copy(
-        update={
-            "registry": registry.model_copy(
-                update={
-                    "files": tuple(folder / file for file in registry.files),
-                    "memory": folder / registry.memory if registry.memory else None,
-                }
-            ),
-            "numbers": numbers.model_copy(
-                update={"key_file": folder / numbers.key_file if numbers.key_file else None}
-            ),
-            "sessions": sessions.model_copy(update={"file": folder / sessions.file if sessions.file else None}),
-        }
-    )
+def _relative_to(section: Any, folder: Path) -> Any:
+    """The section with every path in it, however deep, relative to a folder."""
+    changed: dict[str, Any] = {}
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, Path):
+            changed[name] = folder / value
+        elif isinstance(value, _Section):
+            changed[name] = _relative_to(value, folder)
+        elif isinstance(value, tuple):
+            changed[name] = tuple(
+                folder / item
+                if isinstance(item, Path)
+                else _relative_to(item, folder)
+                if isinstance(item, _Section)
+                else item
+                for item in value
+            )
+    return section.model_copy(update=changed)

@@ -38,7 +38,7 @@ def test_paths_are_relative_to_the_file() -> None:
             "2: enforce[1]: 'pptp':",
             "'wireguard', 'openvpn' or 'ipsec'",
         ),
-        ("modes: monitor", "1: modes:", "is not a setting; expected one of enforce, exempt"),
+        ("modes: monitor", "1: modes:", "is not a setting; expected one of audit, control"),
         ("gateway:\n  que: 1", "2: gateway.que:", "is not a setting; expected one of mark_mask, queue"),
         ("gateway: {queues: two}", "1: gateway.queues: 'two':", "valid integer"),
         ("gateway: {queue: true}", "1: gateway.queue: 'True':", "valid integer"),
@@ -88,6 +88,25 @@ def test_an_error_names_file_line_field_value_and_what_was_expected(text: str, w
 def test_one_error_does_not_hide_the_others_and_they_come_by_line() -> None:
     found = errors("mode: x\nregistry:\n  grace: y\nmetrics: {listen: z}\nmetric: 1\n")
     assert [line.split(":")[1] for line in found] == ["1", "3", "4", "5"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sessions: {file: a.csv, store: redis://x}", "sessions: file is for gateways without"),
+        (
+            "radius: {clients: [{name: a, addresses: [192.0.2.1], secret_file: s}]}",
+            "clients need numbers.key_file",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other(text: str, said: str) -> None:
+    assert said in errors(text)[0]
+
+
+def test_paths_in_lists_are_relative_to_the_file_too() -> None:
+    text = "numbers: {key_file: k}\nradius: {clients: [{name: a, addresses: [192.0.2.1], secret_file: s}]}"
+    assert parse(text, HERE).radius.clients[0].secret_file == Path("/etc/enforcer/s")
 
 
 def test_two_lines_of_one_name_are_refused() -> None:
