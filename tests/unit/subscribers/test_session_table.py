@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enforcer.registry.model import Network
+from enforcer.subscribers.claims import CLOCK_SKEW
 from enforcer.subscribers.model import Holding, HoldingState
-from enforcer.subscribers.table import CLOCK_SKEW, Session, SessionTable
+from enforcer.subscribers.table import Session, SessionTable
 
 NOW = 1_000_000.0
 TTL = 600.0

@@ -1,0 +1,164 @@
+"""What each session is known to hold, and how one report weighs against another.
+
+Millions of these are in memory: addresses are kept as integers, times are seconds since the epoch (UTC).
+"""
+
+from __future__ import annotations
+
+import math
+from enum import Enum, StrEnum
+from ipaddress import IPv4Network, IPv6Network
+
+from enforcer.registry.model import Network
+
+CLOCK_SKEW = 60.0
+"""Seconds by which an access server's clock may run ahead of ours, and by which its news may be late."""
+
+NEVER = -math.inf
+
+
+class SessionState(StrEnum):
+    """How a session stands at one moment. Only LIVE ones identify anybody."""
+
+    LIVE = "live"
+    """Heard of within its time to live, with a number."""
+    NUMBERLESS = "numberless"
+    """The same, without a number."""
+    DOUBTFUL = "doubtful"
+    """Something contradicts it, or it has no known age: it identifies nobody, and contests what it claims."""
+    STALE = "stale"
+    """Not heard of for its time to live."""
+    ENDED = "ended"
+    """Stopped; remembered so that reports from before its end do not bring it back."""
+
+
+class Standing(Enum):
+    """How a session's claim to one address stands."""
+
+    STANDS = 0
+    LAPSED = 1
+    """The session has since named other addresses of the family without this one: doubtful."""
+    SUPERSEDED = 2
+    """Another session of the same access server has taken the address over: no claim any more."""
+
+
+class Server:
+    """An access server (NAS): its sessions by Acct-Session-Id.
+
+    Sessions begun no later than ``cleared`` ended then (Accounting-On or -Off). Sessions not heard of since
+    ``doubted`` are doubtful.
+    """
+
+    __slots__ = ("cleared", "doubted", "name", "sessions")
+
+    def __init__(self, name: str | None) -> None:
+        self.name = name
+        self.sessions: dict[str, Record] = {}
+        self.cleared = NEVER
+        self.doubted = NEVER
+
+
+class Record:
+    """One session. ``begun`` is its Start, or the first report of it while that is unknown (not ``started``).
+
+    ``heard`` is the time of its latest report; ``doubted`` of the latest thing that contradicts it: it is
+    doubtful until heard of after that. ``state`` is the state last counted; ``state_at`` is the truth.
+    """
+
+    __slots__ = (
+        "begun", "claims", "doubted", "ended", "heard", "server", "session", "started", "state", "tag", "tag_at",
+    )  # fmt: skip
+
+    def __init__(self, server: Server, session: str, at: float) -> None:
+        self.server = server
+        self.session = session
+        self.begun = at
+        self.heard = at
+        self.started = False
+        self.ended = NEVER
+        self.doubted = NEVER
+        self.tag: bytes | None = None
+        self.tag_at = NEVER
+        self.claims: tuple[Claim, ...] = ()
+        self.state: SessionState | None = None
+
+    @property
+    def end(self) -> float:
+        """When it ended, by its Stop or by its server's restart; NEVER while it has not."""
+        cleared = self.server.cleared
+        return max(self.ended, cleared) if self.begun <= cleared else self.ended
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing was heard of it after its end."""
+        return self.heard <= self.end
+
+    @property
+    def certain(self) -> bool:
+        """Whether it was heard of after everything that contradicts it."""
+        return self.heard > self.doubted and self.heard > self.server.doubted
+
+    def state_at(self, now: float, ttl: float) -> SessionState:
+        """How it stands at ``now``; ``ttl`` in seconds."""
+        end = self.end
+        if self.heard <= end:
+            return SessionState.ENDED
+        age = now - self.heard
+        if age >= ttl:
+            return SessionState.STALE
+        if end > NEVER or age < -CLOCK_SKEW or not self.certain:
+            return SessionState.DOUBTFUL
+        return SessionState.NUMBERLESS if self.tag is None else SessionState.LIVE
+
+    def doubt(self, now: float) -> None:
+        """Something contradicts it, as is known since ``now``."""
+        self.doubted = max(now, self.heard)
+
+    def claim(self, key: int) -> Claim | None:
+        """Its claim to an address (as of ``pack``), if it has one."""
+        for claim in self.claims:
+            if claim.key == key:
+                return claim
+        return None
+
+    def networks(self) -> list[Network]:
+        """Every address and prefix it has a claim to, whatever its standing."""
+        return [unpack(claim.key) for claim in self.claims]
+
+
+class Claim:
+    """A session's claim to an address: named in its reports from ``first`` to ``last``."""
+
+    __slots__ = ("first", "key", "last", "record", "standing")
+
+    def __init__(self, record: Record, key: int, at: float) -> None:
+        self.record = record
+        self.key = key
+        self.first = at
+        self.last = at
+        self.standing = Standing.STANDS
+
+    def supersedes(self, other: Claim) -> bool:
+        """Whether this claim ends the ``other``'s to the same address.
+
+        An access server gives an address to one session at a time. So it does when it began after the other
+        was last named, at the same server, and is well founded: its session's Start was heard, or it was named
+        twice. One report of a session whose Start is unknown may come from a session that is long over.
+        """
+        record = self.record
+        return (
+            self.first > other.last
+            and record.server is other.record.server
+            and (record.started or self.last > self.first)
+            and record.certain
+        )
+
+
+def pack(network: Network) -> int:
+    """An address or prefix as one integer: from the low end, 1 bit of family, 8 of prefix length, the address."""
+    return int(network.network_address) << 9 | network.prefixlen << 1 | (network.version == 6)
+
+
+def unpack(key: int) -> Network:
+    """The address or prefix that ``pack`` made ``key`` of."""
+    return (IPv6Network if key & 1 else IPv4Network)((key >> 9, key >> 1 & 0xFF))
