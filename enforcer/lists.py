@@ -46,11 +46,14 @@ def load_tagger(config: Config) -> Tagger | None:
     path = config.numbers.key_file
     if path is None:
         return None
-    try:
-        return Tagger(load_key(path))
-    except ValueError as error:
-        problem = Problem(str(path), None, None, None, str(error).removeprefix(f"{path}: "), fatal=True)
-        raise ListError([problem], []) from None
+    keys: list[bytes] = []
+    for each in (path, *config.numbers.former_key_files):
+        try:
+            keys.append(load_key(each))
+        except ValueError as error:
+            problem = Problem(str(each), None, None, None, str(error).removeprefix(f"{each}: "), fatal=True)
+            raise ListError([problem], []) from None
+    return Tagger(keys[0], tuple(keys[1:]))
 
 
 def load_lists(

@@ -64,7 +64,7 @@ class Interpreter:
                 self._problem(row, column, "only for revocations: clear it, or name the entry in 'revokes'")
         id = self._id(row, "id")
         kind = self._kind(row)
-        network, tag = self._identity(row, kind)
+        network, tags = self._identity(row, kind)
         valid_from = self._date(row, "valid_from", parse_start)
         valid_to = self._date(row, "valid_to", parse_end)
         if valid_from is not None and valid_to is not None and valid_to <= valid_from:
@@ -76,7 +76,8 @@ class Interpreter:
             return None
         source = f"{row.file}:{row.line}"
         return Registration(
-            id, kind, network, tag, valid_from, valid_to, protocols, peers, note, source
+            id, kind, network, tags[0] if tags else None, valid_from, valid_to, protocols, peers, note, source,
+            former_tags=tags[1:],
         )  # fmt: skip
 
     def revocation(self, row: Row) -> Revoked | None:
@@ -130,14 +131,15 @@ class Interpreter:
         self._problem(row, "holder", "expected 'company' or 'freelancer', the kind of holder, not who it is")
         return None
 
-    def _identity(self, row: Row, kind: HolderKind | None) -> tuple[Network | None, bytes | None]:
+    def _identity(self, row: Row, kind: HolderKind | None) -> tuple[Network | None, tuple[bytes, ...]]:
         address = row.cells.get("address")
         number = row.cells.get("number")
-        network = tag = None
+        network: Network | None = None
+        tags: tuple[bytes, ...] = ()
         if address is not None:
             network = self._network(row, address)
         if number is not None:
-            tag = self._number(row, number)
+            tags = self._number(row, number)
         if address is not None and number is not None:
             self._problem(row, "number", "both an address and a number: expected one; make two entries of it")
         elif address is None and number is None:
@@ -149,7 +151,7 @@ class Interpreter:
                 row, "address",
                 "a freelancer registers a mobile number, not an address: give the number",
             )  # fmt: skip
-        return network, tag
+        return network, tags
 
     def _network(self, row: Row, text: str) -> Network | None:
         try:
@@ -162,19 +164,19 @@ class Interpreter:
             self._findings.notice(row.file, row.line_of("address"), "address", warning)
         return network
 
-    def _number(self, row: Row, text: str) -> bytes | None:
+    def _number(self, row: Row, text: str) -> tuple[bytes, ...]:
         if self._tagger is None:
             self._problem(row, "number", "numbers cannot be used without a key file: configure one")
-            return None
+            return ()
         try:
             e164 = normalise(text, self._region)
         except ValueError as error:
             self._problem(row, "number", str(error))
-            return None
+            return ()
         id = row.cells.get("id", "")
         if id[-2:] == e164[-2:] and _NOT_DIGITS.sub("", id)[-9:] == e164[-9:]:
             self._problem(row, "id", "is the number itself: give the entry an id of its own", masked(id))
-        return self._tagger.tag(e164)
+        return (self._tagger.tag(e164), *self._tagger.former_tags(e164))
 
     def _date(self, row: Row, column: str, parse: Callable[[str, tzinfo], float]) -> float | None:
         text = row.cells.get(column)

@@ -31,8 +31,8 @@ class Registry:
             if registration.network is not None:
                 self._by_address.add(registration.network, registration)
             elif registration.tag is not None:
-                tag = registration.tag
-                self._by_tag[tag] = (*self._by_tag.get(tag, ()), registration)
+                for tag in (registration.tag, *registration.former_tags):
+                    self._by_tag[tag] = (*self._by_tag.get(tag, ()), registration)
 
     def match_address(self, address: bytes) -> list[Registration]:
         """Every entry covering ``address`` (4 or 16 bytes, network order), most specific first, any status."""
@@ -41,6 +41,10 @@ class Registry:
     def match_tag(self, tag: bytes) -> list[Registration]:
         """Every entry of the number with this tag, at any status."""
         return list(self._by_tag.get(tag, ()))
+
+    def at(self, network: Network) -> tuple[Registration, ...]:
+        """Every entry of exactly this address or prefix, at any status."""
+        return self._by_address.at(network)
 
     def by_id(self, id: str) -> Registration | None:
         """The entry with this id; the one on the list before one that vanished from it."""

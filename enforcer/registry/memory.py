@@ -51,7 +51,7 @@ def continues(old: Registration, new: Registration, now: float) -> bool:
     An expiry moved to an earlier day still ahead, or not before the end that ``old`` had, is the list's right:
     it is followed by grace. One moved into the past would leave none, so it does not continue.
     """
-    if old.tag != new.tag or not _covers(old.network, new.network):
+    if not _same_number(old, new) or not _covers(old.network, new.network):
         return False
     if new.protocols and not (old.protocols and old.protocols <= new.protocols):
         return False
@@ -66,6 +66,10 @@ def continues(old: Registration, new: Registration, now: float) -> bool:
         return True
     end = old.ends_at()
     return end is not None and new.valid_to >= end
+
+
+def _same_number(old: Registration, new: Registration) -> bool:
+    return old.tag == new.tag or old.tag in new.former_tags
 
 
 def _covers(inner: Network | None, outer: Network | None) -> bool:

@@ -86,6 +86,7 @@ def _encode(registration: Registration) -> dict[str, object]:
         "kind": registration.kind.value,
         "network": None if registration.network is None else str(registration.network),
         "tag": None if registration.tag is None else registration.tag.hex(),
+        "former_tags": [tag.hex() for tag in registration.former_tags],
         "valid_from": registration.valid_from,
         "valid_to": registration.valid_to,
         "protocols": sorted(registration.protocols),
@@ -136,6 +137,7 @@ def _registration(entry: object) -> Registration:
         source=fields.text("source"),
         revocation=None if revocation is None else _revocation(revocation),
         vanished_at=fields.optional_time("vanished_at"),
+        former_tags=tuple(_tag(text) for text in fields.texts("former_tags")),
     )
 
 

@@ -53,7 +53,8 @@ class Registration:
 
     Times are seconds since the epoch (UTC); ``valid_to`` is exclusive; None is open-ended. An empty
     ``protocols`` or ``peers`` means no such condition. ``source`` is ``file:line``. ``vanished_at`` is when
-    the entry was first missing from the list, None while it is on it.
+    the entry was first missing from the list, None while it is on it. ``former_tags`` are the number's under
+    keys in use before.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Registration:
     source: str
     revocation: Revocation | None = None
     vanished_at: float | None = None
+    former_tags: tuple[bytes, ...] = ()
 
     @property
     def unconditional(self) -> bool:

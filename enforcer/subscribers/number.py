@@ -100,21 +100,31 @@ class Tagger:
     tried one by one, so what protects them is the key, not the length.
     """
 
-    __slots__ = ("_key",)
+    __slots__ = ("_former", "_key")
 
-    def __init__(self, key: bytes) -> None:
-        if len(key) < 32:
-            raise ValueError(f"the key has {len(key)} bytes: expected at least 32")
+    def __init__(self, key: bytes, former: tuple[bytes, ...] = ()) -> None:
+        for each in (key, *former):
+            if len(each) < 32:
+                raise ValueError(f"the key has {len(each)} bytes: expected at least 32")
         self._key = key
+        self._former = former
 
     def tag(self, e164: str) -> bytes:
         """The 16-byte tag of a number in the E.164 form of ``normalise``; ValueError for any other form."""
-        if not e164.startswith("+"):
-            raise ValueError("only a number in E.164 form has a tag")
-        return hmac.digest(self._key, e164.encode("ascii"), "sha256")[:TAG_BYTES]
+        return _tag(self._key, e164)
+
+    def former_tags(self, e164: str) -> tuple[bytes, ...]:
+        """The tags the number had under keys in use before, which sessions may still carry."""
+        return tuple(_tag(key, e164) for key in self._former)
 
     def __repr__(self) -> str:
         return "Tagger(key hidden)"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Tagger holds a secret key and is never serialised")
+
+
+def _tag(key: bytes, e164: str) -> bytes:
+    if not e164.startswith("+"):
+        raise ValueError("only a number in E.164 form has a tag")
+    return hmac.digest(key, e164.encode("ascii"), "sha256")[:TAG_BYTES]
