@@ -7,7 +7,6 @@ import hmac
 import socket
 import struct
 import subprocess
-import time
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv6Network, ip_network
 
@@ -133,11 +132,11 @@ class Receiver:
         self.wait(lambda: len(self.events) >= count, timeout)
         return self.events
 
-    def counted(self, what: str, client: str = "lab") -> int:
-        """A count, after the next report is in."""
-        until = time.monotonic() + 1.3
-        wait_until(lambda: (self.poll(), time.monotonic() >= until)[1], 2.0)  # type: ignore[func-returns-value]
-        return self.process.counts.get((client, what), 0)
+    def wait_for_count(self, what: str, count: int, client: str = "lab") -> None:
+        """Wait for a count. Raises LabError when it is not reached or is another."""
+        self.wait(lambda: self.process.counts.get((client, what), 0) >= count)
+        if self.process.counts[client, what] != count:
+            raise LabError(f"expected {count} of {what}: {dict(self.process.counts)}")
 
 
 def radclient(
