@@ -95,8 +95,8 @@ class Exemptions:
 
     @property
     def others(self) -> tuple[str, ...]:
-        """The names of all other networks."""
-        return self._others
+        """The names of all other networks, in the order given, but those longest without an answer first."""
+        return tuple(sorted(self._others, key=lambda name: self._answered.get(name, float("-inf"))))
 
     @property
     def addresses(self) -> frozenset[bytes]:

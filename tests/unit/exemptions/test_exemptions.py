@@ -195,6 +195,14 @@ def test_a_successor_knows_what_was_known_of_the_names_it_keeps() -> None:
     assert not other.known()
 
 
+def test_the_others_that_were_never_answered_come_first_then_the_oldest() -> None:
+    one = exemptions(WORLD[:5], networks=["410-01"])
+    assert one.others == WORLD[:5]
+    one.answer(WORLD[0], [A], NOW)
+    one.answer(WORLD[2], [], NOW - 1)
+    assert one.others == (WORLD[1], WORLD[3], WORLD[4], WORLD[2], WORLD[0])
+
+
 def test_nothing_absurd_comes_back_from_memory() -> None:
     config = ExemptConfig.model_validate({"names": ["epdg.example"]})
     known = {"epdg.example": Known(NOW, {A: NOW, bytes([127, 0, 0, 1]): NOW})}
