@@ -19,8 +19,8 @@ from enforcer.mobile_networks import is_country
 log = logging.getLogger(__name__)
 
 QUESTIONS_PER_SECOND = 50.0
-"""What a busy household asks, nothing to an operator's resolver, and a fortieth of a core here. The 14,500 names of
-the world, most of which do not exist and cost one question, are through in about five minutes."""
+"""What a busy household asks, nothing to an operator's resolver, and a fortieth of a core here. The 14,500 names
+of the world, most of which do not exist and cost one question, are through in about five minutes."""
 
 WORKERS = 8
 """Questions under way at once: a name whose servers are dead keeps one of them busy for TIMEOUT seconds."""
