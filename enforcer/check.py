@@ -13,7 +13,7 @@ from enforcer.gateway import nft, preflight
 from enforcer.gateway.backend import detect
 from enforcer.gateway.resolver import Lookup
 from enforcer.gateway.ruleset import Backend, table
-from enforcer.gateway.sets import KernelSets, desired
+from enforcer.gateway.sets import statements
 from enforcer.lists import ListError, Lists, load_lists
 from enforcer.registry.model import Status
 
@@ -44,7 +44,7 @@ def check(config: Config, lenient: bool) -> Report:
 
 def _lists(config: Config, lenient: bool, now: float, report: Report) -> Lists | None:
     try:
-        lists = load_lists(config, lenient, now, keep=False)
+        lists = load_lists(config, lenient, now)
     except ListError as error:
         report.problems.extend(str(problem) for problem in error.problems)
         report.warnings.extend(str(notice) for notice in error.notices)
@@ -120,8 +120,7 @@ def _kernel(config: Config, lists: Lists | None, exemptions: Exemptions, now: fl
         backend = detect(config)
         contents = ""
         if lists is not None:
-            grace = float(config.registry.grace)
-            contents = KernelSets().fill(desired(lists.registry, lists.sessions, exemptions, now, grace))
+            contents = statements(config, lists, exemptions, now)
         nft.check(table(config, backend) + contents)
     except nft.CommandError as error:
         report.problems.append(f"the kernel refuses the ruleset: {error}")

@@ -165,6 +165,11 @@ class ExemptConfig(_Section):
     names: tuple[HostName, ...] = Field((), description="Host names left alone; resolved and refreshed.")
     wifi_calling: WifiCalling = Field(WifiCalling(), description="Wi-Fi calling; needed to enforce ipsec.")
     resolvers: tuple[Address, ...] = Field((), description="DNS servers' addresses; the system's when empty.")
+    memory: Path | None = Field(
+        None,
+        description="File that keeps what names resolved to over a restart. "
+        "Usually /var/lib/enforcer/exempt.json.",
+    )
 
 
 class GatewayConfig(_Section):

@@ -57,9 +57,9 @@ def address_lines(answer: AddressAnswer) -> list[tuple[str, str]]:
         if who.entry is not None:
             lines.extend(registration_lines(who.entry, who.status))
         if who.holding is not None and (who.line is None or who.line.kind == "mobile"):
-            age = "" if who.holding.age is None else f", heard of {_span(who.holding.age)} ago"
+            age = "" if who.holding.age is None else f", heard of {span(who.holding.age)} ago"
             lines.append(("session", f"{who.holding.state}{age}"))
-        lines.append(("list", "none loaded" if who.list_age is None else f"{_span(who.list_age)} old"))
+        lines.append(("list", "none loaded" if who.list_age is None else f"{span(who.list_age)} old"))
     lines.append(("to change", words.change))
     if answer.held_back is not None:
         lines.append(("or", HELD_BACK[answer.held_back].change))
@@ -140,7 +140,8 @@ def _date(at: float | None, absent: str) -> str:
     return absent if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """A length of time in words, in the largest unit of which there are two."""
     for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

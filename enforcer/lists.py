@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from enforcer.config import Config
-from enforcer.problems import Notice, Problem
+from enforcer.config_fields import split_listen
+from enforcer.problems import Findings, Notice, Problem
 from enforcer.registry.load import load
 from enforcer.registry.lookup import Registry
 from enforcer.registry.memory import remember
@@ -15,6 +16,8 @@ from enforcer.registry.memory_file import restore, save
 from enforcer.registry.model import Registration
 from enforcer.subscribers.key_file import load_key
 from enforcer.subscribers.number import Tagger
+from enforcer.subscribers.radius.clients import ClientEntry, load_clients
+from enforcer.subscribers.radius.settings import Settings
 from enforcer.subscribers.sessions_file import load_sessions
 from enforcer.subscribers.table import SessionTable
 
@@ -30,44 +33,45 @@ class ListError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """What was loaded, what the operator should know of it, and the problems a lenient load left out."""
+    """What was loaded, what the operator should know of it, and the problems a lenient load left out.
+
+    ``sessions`` are those of the sessions file; ``radius`` is None without access servers. ``tagger`` is None
+    without a key.
+    """
 
     registry: Registry
     sessions: SessionTable
+    tagger: Tagger | None
+    radius: Settings | None
     notices: tuple[Notice, ...]
     problems: tuple[Problem, ...]
 
 
-def load_tagger(config: Config) -> Tagger | None:
-    """The tagger under the configured key, None when none is configured.
+def load_keys(config: Config) -> tuple[bytes, ...]:
+    """The key of the tags, and those in use before; none when none is configured.
 
-    Raises ListError when the key file cannot be used.
+    Raises ListError when a key file cannot be used.
     """
     path = config.numbers.key_file
-    if path is None:
-        return None
     keys: list[bytes] = []
-    for each in (path, *config.numbers.former_key_files):
+    for each in () if path is None else (path, *config.numbers.former_key_files):
         try:
             keys.append(load_key(each))
         except ValueError as error:
             problem = Problem(str(each), None, None, None, str(error).removeprefix(f"{each}: "), fatal=True)
             raise ListError([problem], []) from None
-    return Tagger(keys[0], tuple(keys[1:]))
+    return tuple(keys)
 
 
-def load_lists(
-    config: Config, lenient: bool, now: float, keep: bool, in_force: Iterable[Registration] = ()
-) -> Lists:
-    """Load what the configuration names at ``now``, epoch seconds.
+def load_lists(config: Config, lenient: bool, now: float, in_force: Iterable[Registration] = ()) -> Lists:
+    """Load what the configuration names at ``now``, epoch seconds; nothing is written.
 
     Entries that vanished since the memory file was written, or that are ``in_force`` and vanished, stay for
-    their grace period. With ``keep`` the memory is written back: the daemon's doing, nobody else's.
-    Raises ListError with every problem; nothing is kept then.
+    their grace period. Raises ListError with every problem.
     """
-    tagger = load_tagger(config)
-    notices: list[Notice] = []
-    problems: list[Problem] = []
+    keys = load_keys(config)
+    tagger = Tagger(keys[0], keys[1:]) if keys else None
+    findings = Findings()
     refused = False
     registrations: list[Registration] = []
     as_of: float | None = None
@@ -76,23 +80,52 @@ def load_lists(
             config.registry.files, config.numbers.region, ZoneInfo(config.registry.timezone), tagger, lenient
         )
         registrations = result.registrations
-        notices.extend(result.notices)
-        problems.extend(result.problems)
+        findings.notices.extend(result.notices)
+        findings.problems.extend(result.problems)
         refused = result.refused
         if not refused:
             as_of = min(file.stat().st_mtime for file in config.registry.files)
-    sessions = SessionTable(float(config.sessions.ttl))
+    sessions = SessionTable(float(config.sessions.ttl), config.sessions.capacity)
     if config.sessions.file is not None:
         read = load_sessions(config.sessions.file, config.numbers.region, tagger, lenient)
         sessions.replace_all(read.sessions)
-        notices.extend(read.notices)
-        problems.extend(read.problems)
+        findings.notices.extend(read.notices)
+        findings.problems.extend(read.problems)
         refused = refused or read.refused
-    if refused:
-        raise ListError(problems, notices)
+    radius = _radius(config, keys, findings)
+    if refused or (config.radius.clients and radius is None):
+        raise ListError(findings.problems, findings.notices)
     if config.registry.files:
-        registrations = _with_memory(config, registrations, in_force, now, keep, notices)
-    return Lists(Registry(registrations, as_of), sessions, tuple(notices), tuple(problems))
+        registrations = _with_memory(config, registrations, in_force, now, findings)
+    registry = Registry(registrations, as_of)
+    return Lists(registry, sessions, tagger, radius, tuple(findings.notices), tuple(findings.problems))
+
+
+def keep_memory(config: Config, registry: Registry) -> str | None:
+    """Write the memory of vanished entries, where one is configured; what went wrong, in words."""
+    path = config.registry.memory
+    if path is None or not config.registry.files:
+        return None
+    try:
+        save(path, registry)
+    except OSError as error:
+        return f"{path}: cannot be written: {error.strerror}; entries that vanish lose their grace at a restart"
+    return None
+
+
+def _radius(config: Config, keys: tuple[bytes, ...], findings: Findings) -> Settings | None:
+    found = len(findings.problems)
+    entries = [ClientEntry(each.name, each.addresses, each.secret_file) for each in config.radius.clients]
+    clients = load_clients(entries, "radius.clients", findings)
+    if not clients or len(findings.problems) > found:
+        return None
+    return Settings(
+        clients,
+        config.numbers.region,
+        keys[0],
+        tuple(split_listen(listen) for listen in config.radius.listen),
+        config.radius.number_attribute,
+    )
 
 
 def _with_memory(
@@ -100,20 +133,11 @@ def _with_memory(
     loaded: list[Registration],
     in_force: Iterable[Registration],
     now: float,
-    keep: bool,
-    notices: list[Notice],
+    findings: Findings,
 ) -> list[Registration]:
-    path, grace = config.registry.memory, float(config.registry.grace)
     previous = list(in_force)
-    if not previous and path is not None:
-        remembered = restore(path, now)
-        notices.extend(remembered.notices)
+    if not previous and config.registry.memory is not None:
+        remembered = restore(config.registry.memory, now)
+        findings.notices.extend(remembered.notices)
         previous = remembered.registrations
-    registrations = remember(previous, loaded, now, grace)
-    if keep and path is not None:
-        try:
-            save(path, registrations)
-        except OSError as error:
-            told = f"cannot be written: {error.strerror}; entries that vanish lose their grace at a restart"
-            notices.append(Notice(str(path), None, None, told))
-    return registrations
+    return remember(previous, loaded, now, float(config.registry.grace))

@@ -5,40 +5,50 @@ from __future__ import annotations
 import contextlib
 import logging
 import selectors
-import signal
 import socket
+import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
-from types import FrameType
+from queue import SimpleQueue
 
 from enforcer import __version__
-from enforcer.config import Config, ConfigError, load
+from enforcer.config import Config
 from enforcer.config_fields import split_listen
 from enforcer.engine import Engine
-from enforcer.exemptions import Exemptions
 from enforcer.fingerprints.detection import Family
-from enforcer.gateway import nft
+from enforcer.gateway.answers import answer
 from enforcer.gateway.backend import Installation, detect
-from enforcer.gateway.exempt_keeper import ExemptKeeper
+from enforcer.gateway.control import Answer, Asker, ControlServer, Request
+from enforcer.gateway.exempt_keeper import ExemptKeeper, reconfigured, remembered
+from enforcer.gateway.followers import SessionFollower, forget_all
 from enforcer.gateway.interfaces import InterfaceNames
+from enforcer.gateway.kernel import Change, Everything, Exempt, KernelWriter
+from enforcer.gateway.loader import Listed, Loaded, Loader, Refused, Result, listed
 from enforcer.gateway.nfqueue import Queue
-from enforcer.gateway.ruleset import marks
-from enforcer.gateway.sets import Contents, KernelSets, desired
+from enforcer.gateway.ruleset import enforcing, marks
+from enforcer.gateway.sets import exempt, unconditional
+from enforcer.gateway.signals import handled
 from enforcer.gateway.status import Reloads, sources
+from enforcer.gateway.watch import LOOK, Watch
 from enforcer.gateway.worker import Worker
-from enforcer.lists import ListError, Lists, load_lists
+from enforcer.lists import Lists
+from enforcer.observe.audit import AuditLog
 from enforcer.observe.metrics import DecisionCounts, GatewayCollector, serve
+from enforcer.observe.recent import RecentRefusals
 from enforcer.observe.refusals import RefusalLog
 from enforcer.policy import Decision, HeldBack, Policy
+from enforcer.registry.model import Network
 
 log = logging.getLogger(__name__)
 
-TICK = 1.0
-"""Seconds between two looks at what changes by the clock."""
+TICK = 0.25
+"""Seconds between two looks at what changes by the clock, and between two batches for the kernel's sets."""
 
-SETS_RETRY = 5.0
-"""Seconds until the kernel's sets are tried again after it refused."""
+SWITCH = 0.001
+"""Seconds a thread that loads a list may hold the interpreter while verdicts wait."""
 
 
 class StartError(Exception):
@@ -49,52 +59,76 @@ class Daemon:
     """One gateway. ``run`` returns after SIGTERM or SIGINT, with the kernel as it was before."""
 
     def __init__(self, path: Path, config: Config, lists: Lists, lenient: bool) -> None:
-        self._path = path
-        self._lenient = lenient
+        now = time.time()
+        self.started = now
         self.config = config
         self.lists = lists
-        self.exemptions = Exemptions(config.exempt)
+        self.exemptions = remembered(config.exempt, config.exempt.memory, now)
         self.decisions = DecisionCounts()
+        self.recent = RecentRefusals()
         self.reloads = Reloads()
-        self._refusals = RefusalLog()
-        self._engine = Engine(self._policy())
-        self._sets = KernelSets()
-        self._wake_read, self._wake_write = socket.socketpair()
+        self.audit = AuditLog(config.audit.file)
+        self.follower = SessionFollower(config)
         self.keeper: ExemptKeeper | None = None
+        self._refusals = RefusalLog()
+        self._listed = listed(lists.registry, now, float(config.registry.grace))
+        self._loader = Loader(path, lenient, self._loaded)
+        self._watch = self._watched()
+        self._results: SimpleQueue[Result | Callable[[], None]] = SimpleQueue()
+        self._wanted: deque[tuple[str, Future[Answer]]] = deque()
+        self._asking: list[Future[Answer]] = []
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._wake_write.setblocking(False)
         self._stopping = False
-        self._reloading = False
+        self._hung_up = False
         self._held_back: dict[Family, HeldBack | None] = {}
-        self._sets_due = 0.0
+        self._exempt_changed = False
+        self._changed: set[Network] = set()
+        self._next_look = 0.0
+        self._use_file(lists, now)
+        self._engine = Engine(self._policy())
         self.worker = Worker(self._engine, marks(config.gateway.mark_mask), InterfaceNames(), self._observe)
-
-    def run(self) -> None:
-        """Install, give verdicts until told to stop, remove.
-
-        Raises StartError, QueueError or CommandError when it cannot start; then nothing is left behind.
-        """
-        with contextlib.ExitStack() as stack:
-            stack.callback(self._wake_read.close)
-            stack.callback(self._wake_write.close)
-            queues = [stack.enter_context(contextlib.closing(queue)) for queue in self._bind()]
-            self._serve_metrics(stack)
-            installation = Installation(detect(self.config))
-            stack.enter_context(self._signals())
-            now = time.time()
-            contents = self._desired(now)
-            installation.install(self.config, self._sets.fill(contents))
-            self._sets.done(contents)
-            stack.callback(self._remove, installation)
-            self._start_resolving()
-            stack.callback(self._stop_resolving, wait=True)
-            self._report_stance(now)
-            log.info("enforcer %s ready: mode %s", __version__, self.config.mode)
-            self._loop(queues, installation)
-            log.info("stopping")
 
     @property
     def policy(self) -> Policy:
         """The policy in force."""
         return self._engine.policy
+
+    def run(self) -> None:
+        """Install, give verdicts until told to stop, remove.
+
+        Raises StartError, QueueError, RadiusError, ControlError or CommandError when it cannot start; then
+        nothing is left behind.
+        """
+        switch = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH)
+        with contextlib.ExitStack() as stack:
+            stack.callback(sys.setswitchinterval, switch)
+            stack.callback(self._wake_read.close)
+            stack.callback(self._wake_write.close)
+            queues = [stack.enter_context(contextlib.closing(queue)) for queue in self._bind()]
+            self._serve_metrics(stack)
+            self.follower.start(self.lists.radius)
+            stack.callback(self.follower.close)
+            self._listen_to_control(stack)
+            stack.enter_context(handled(self._wake_write, self._stop, self._hang_up))
+            self.kernel = KernelWriter(Installation(detect(self.config)))
+            now = time.time()
+            self.kernel.start(self.config, self._registered(now), exempt(self.exemptions))
+            stack.callback(self._remove)
+            self._loader.keep(self.config, self.lists.registry)
+            self._start_resolving()
+            stack.callback(self._stop_resolving, wait=True)
+            self._report_stance(now)
+            log.info("enforcer %s ready: mode %s", __version__, self.config.mode)
+            self._loop(queues)
+            log.info("stopping")
+
+    def request_reload(self, by: str) -> Future[Answer]:
+        """Have configuration and lists loaded anew; the future answers when they are in force, or refused."""
+        future: Future[Answer] = Future()
+        self._wanted.append((by, future))
+        return future
 
     def _bind(self) -> Iterator[Queue]:
         gateway = self.config.gateway
@@ -116,124 +150,229 @@ class Daemon:
         stack.callback(server.server_close)
         stack.callback(server.shutdown)
 
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-            self._stopping = True
+    def _listen_to_control(self, stack: contextlib.ExitStack) -> None:
+        control = self.config.control
+        if control.socket is not None:
+            server = ControlServer(control.socket, control.group, self._asked)
+            stack.callback(server.close)
 
-        def reload(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-            self._reloading = True
+    def _stop(self) -> None:
+        self._stopping = True
 
-        self._wake_write.setblocking(False)
-        handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
-        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        wakeup = signal.set_wakeup_fd(self._wake_write.fileno(), warn_on_full_buffer=False)
-        try:
-            yield
-        finally:
-            signal.set_wakeup_fd(wakeup)
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _hang_up(self) -> None:
+        self._hung_up = True
 
-    def _loop(self, queues: list[Queue], installation: Installation) -> None:
+    def _loop(self, queues: list[Queue]) -> None:
         with selectors.DefaultSelector() as selector:
             for queue in queues:
                 selector.register(queue, selectors.EVENT_READ, queue.handle)
             selector.register(self._wake_read, selectors.EVENT_READ, self._woken)
+            if self.follower.radius is not None:
+                selector.register(self.follower.radius, selectors.EVENT_READ, self._accounting)
             next_tick = time.monotonic() + TICK
             while not self._stopping:
                 for key, _ in selector.select(max(0.0, next_tick - time.monotonic())):
                     handle: Callable[[], None] = key.data
                     handle()
-                if self._reloading:
-                    self._reloading = False
-                    self._reload(installation)
+                if self._hung_up:
+                    self._hung_up = False
+                    self.request_reload("SIGHUP")
                 if time.monotonic() >= next_tick:
                     next_tick = time.monotonic() + TICK
                     self._tick()
+                self._begin_wanted()
+
+    def _wake(self) -> None:
+        # Full means woken already; closed, that a thread outlived the daemon.
+        with contextlib.suppress(OSError):
+            self._wake_write.send(b"\0")
 
     def _woken(self) -> None:
         self._wake_read.recv(4096)
+        while not self._results.empty():
+            result = self._results.get()
+            if isinstance(result, Loaded):
+                self._put_in_force(result)
+            elif isinstance(result, Refused):
+                self._refuse(result.error)
+            elif isinstance(result, Listed):
+                self._listed = result
+                self._write_everything(table=False)
+            else:
+                result()
         if self.keeper is not None and self.keeper.take(time.time()):
-            # With the next tick, which then reports: names are resolved by the thousand, and many bring something.
-            self._sets_due = 0.0
+            # With the next tick: names are resolved by the thousand, and many bring something.
+            self._exempt_changed = True
+
+    def _accounting(self) -> None:
+        self.follower.take_accounting(time.time())
 
     def _tick(self) -> None:
         now = time.time()
-        if now >= self._sets_due:
-            self._sync_sets(now)
+        self.follower.tick(now)
+        self._follow_sessions(now)
+        if self._exempt_changed:
+            self._exempt_changed = False
+            self.kernel.post(Exempt(frozenset(exempt(self.exemptions))))
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + LOOK
+            if self._watch.changed():
+                self.request_reload("a changed file")
+            self.recent.expire(now)
+        if now >= self._listed.valid_until and not self._loader.busy:
+            self._loader.reconsider(self.lists.registry, float(self.config.registry.grace))
         self._report_stance(now)
 
-    def _reload(self, installation: Installation) -> None:
-        before = self.config, self.lists, self.exemptions
+    def _asked(self, request: Request, asker: Asker) -> Future[Answer]:
+        """Called in the control socket's thread; answered in the loop's."""
+        future: Future[Answer] = Future()
+
+        def work() -> None:
+            try:
+                found = answer(self, request, asker, time.time())
+            except Exception as error:
+                future.set_exception(error)
+                return
+            if isinstance(found, Future):
+                found.add_done_callback(lambda done: future.set_result(done.result()))
+            else:
+                future.set_result(found)
+
+        self._results.put(work)
+        self._wake()
+        return future
+
+    def _begin_wanted(self) -> None:
+        if self._wanted and not self._loader.busy and not self._asking:
+            by = self._wanted[0][0]
+            self._asking = [future for _, future in self._wanted]
+            self._wanted.clear()
+            self._loader.reload(self.config, self.lists.registry, by)
+
+    def _loaded(self, result: Result) -> None:
+        """Called in the loader's thread."""
+        self._results.put(result)
+        self._wake()
+
+    def _put_in_force(self, loaded: Loaded) -> None:
+        before = self.config, self.lists, self.exemptions, self._listed
         now = time.time()
         try:
-            config = load(self._path)
-            lists = load_lists(config, self._lenient, now, keep=True, in_force=self.lists.registry)
-            self._refuse_restart_only(config)
-            self.config, self.lists = config, lists
-            if config.exempt != before[0].exempt:
-                self.exemptions = Exemptions(config.exempt)
-            contents = self._desired(now)
-            if _same_table(config, before[0]):
-                nft.load(self._sets.update(contents))
-            else:
-                installation.replace(config, self._sets.fill(contents))
-        except (ConfigError, ListError, StartError, nft.CommandError) as error:
-            self.config, self.lists, self.exemptions = before
-            self.reloads.failed()
-            log.error("reload refused, everything stays as it was:\n%s", error)
+            self.follower.reconfigure(loaded.lists.radius)
+            if loaded.config.exempt != before[0].exempt:
+                self.exemptions = reconfigured(loaded.config.exempt, self.exemptions)
+        except Exception as error:
+            self.exemptions = before[2]
+            self._refuse(str(error))
             return
-        self._sets.done(contents)
+        self.config, self.lists, self._listed = loaded.config, loaded.lists, loaded.listed
+        self._forget_foreign_tags(before[1])
+        self._use_file(loaded.lists, now)
         self._engine.policy = self._policy()
-        if self.exemptions is not before[2]:
+        done = self._write_everything(table=not _same_table(loaded.config, before[0]))
+
+        def written(future: Future[None]) -> None:
+            error = future.exception()
+            self._results.put(
+                (lambda: self._in_force(loaded, before[0]))
+                if error is None
+                else (lambda: self._undo(before, error))
+            )
+            self._wake()
+
+        done.add_done_callback(written)
+
+    def _in_force(self, loaded: Loaded, before: Config) -> None:
+        now = time.time()
+        self.audit = AuditLog(self.config.audit.file)
+        self.audit.reloaded(now, loaded.by, loaded.changes)
+        self._watch = self._watched()
+        self._loader.keep(self.config, self.lists.registry)
+        if self.config.exempt != before.exempt:
             self._stop_resolving()
             self._start_resolving()
-        for notice in lists.notices:
+        for notice in (*self.lists.notices, *self.lists.problems):
             log.warning("%s", notice)
         self.reloads.succeeded(now)
         self._held_back.clear()
         self._report_stance(now)
-        log.info("reloaded: mode %s, %d registrations", config.mode, len(lists.registry))
+        changes = ", ".join(f"{len(ids)} {what.replace('_', ' ')}" for what, ids in loaded.changes.items())
+        log.info(
+            "reloaded (%s): mode %s, %d registrations, %s",
+            loaded.by, self.config.mode, len(self.lists.registry), changes,
+        )  # fmt: skip
+        self._tell_asking({"lines": [("reloaded", changes)]})
 
-    def _refuse_restart_only(self, config: Config) -> None:
-        before, after = self.config.gateway, config.gateway
-        for name in ("queue", "queues", "queue_length", "mark_mask"):
-            if getattr(before, name) != getattr(after, name):
-                raise StartError(f"{self._path}: gateway.{name} changes only with a restart")
-        if self.config.metrics != config.metrics:
-            raise StartError(f"{self._path}: metrics.listen changes only with a restart")
+    def _undo(self, before: tuple[Config, Lists, object, Listed], error: BaseException) -> None:
+        self.config, self.lists, _, self._listed = before
+        self._engine.policy = self._policy()
+        self._write_everything(table=False)
+        self._refuse(f"the kernel refuses it: {error}")
+
+    def _refuse(self, error: str) -> None:
+        self.reloads.failed()
+        log.error("reload refused, everything stays as it was:\n%s", error)
+        self._tell_asking({"error": f"reload refused, everything stays as it was:\n{error}"})
+
+    def _tell_asking(self, told: Answer) -> None:
+        asking, self._asking = self._asking, []
+        for future in asking:
+            future.set_result(told)
+
+    def _write_everything(self, table: bool) -> Future[None]:
+        now = time.time()
+        everything = Everything(
+            self.config, frozenset(self._registered(now)), frozenset(exempt(self.exemptions)), table
+        )
+        self.kernel.post(everything)
+        return everything.done
+
+    def _registered(self, now: float) -> set[Network]:
+        return {*self._listed.networks, *self.follower.networks_of(self._listed.tags, now)}
+
+    def _follow_sessions(self, now: float) -> None:
+        """Bring the kernel's sets after the sessions that changed: whoever is registered without conditions."""
+        changed = self.follower.take_changed()
+        if not changed:
+            return
+        grace = float(self.config.registry.grace)
+        add: set[Network] = set()
+        remove: set[Network] = set()
+        for network in changed:
+            tag = self.follower.table.holder(network.network_address.packed, now).tag
+            held = tag is not None and unconditional(self.lists.registry.match_tag(tag), now, grace)
+            (add if held or network in self._listed.networks else remove).add(network)
+        # Who was rejected a moment ago may be somebody else by now.
+        refused = self.recent.addresses(now - self.config.gateway.remember_rejected)
+        forget = any(_holds(changed, address) for address in refused)
+        self.kernel.post(Change(frozenset(add), frozenset(remove), forget))
+
+    def _forget_foreign_tags(self, lists: Lists) -> None:
+        old, new = lists.tagger, self.lists.tagger
+        if old is not None and (new is None or not new.knows(old)) and self.config.sessions.file is None:
+            forget_all(self.follower)
+
+    def _use_file(self, lists: Lists, now: float) -> None:
+        if self.config.sessions.file is not None:
+            self.follower.replace_all(lists.sessions, now)
 
     def _policy(self) -> Policy:
-        return Policy(self.config, self.lists.registry, self.lists.sessions, self.exemptions)
+        return Policy(self.config, self.lists.registry, self.follower.table, self.exemptions)
 
     def _observe(self, decision: Decision) -> None:
         self.decisions(decision)
         self._refusals(decision)
+        self.recent.add(decision, time.time())
 
-    def _desired(self, now: float) -> Contents:
-        grace = float(self.config.registry.grace)
-        self._sets_due = self.lists.registry.next_change(now, grace)
-        return desired(self.lists.registry, self.lists.sessions, self.exemptions, now, grace)
-
-    def _sync_sets(self, now: float) -> None:
-        contents = self._desired(now)
-        try:
-            nft.load(self._sets.update(contents))
-        except nft.CommandError as error:
-            self._sets_due = now + SETS_RETRY
-            log.error("the kernel's sets could not be brought up to date, trying again: %s", error)
-        else:
-            self._sets.done(contents)
+    def _watched(self) -> Watch:
+        files = [*self.config.registry.files]
+        if self.config.sessions.file is not None:
+            files.append(self.config.sessions.file)
+        return Watch(files)
 
     def _start_resolving(self) -> None:
-        self.keeper = ExemptKeeper(self.config.exempt, None, self.exemptions, self._wake)
+        self.keeper = ExemptKeeper(self.config.exempt, self.config.exempt.memory, self.exemptions, self._wake)
         self.keeper.start()
-
-    def _wake(self) -> None:
-        # Full means woken already; closed, that a lookup outlived the daemon.
-        with contextlib.suppress(OSError):
-            self._wake_write.send(b"\0")
 
     def _stop_resolving(self, wait: bool = False) -> None:
         if self.keeper is not None:
@@ -243,7 +382,7 @@ class Daemon:
     def _report_stance(self, now: float) -> None:
         """Say once, whenever it changes, whether each family named is really refused."""
         for family in self.config.enforce:
-            held_back = self._engine.policy.held_back(family, now)
+            held_back = self.policy.held_back(family, now)
             if family in self._held_back and self._held_back[family] == held_back:
                 continue
             self._held_back[family] = held_back
@@ -257,10 +396,20 @@ class Daemon:
             elif held_back is None:
                 log.info("enforcing %s", family)
 
-    def _remove(self, installation: Installation) -> None:
-        installation.remove()
+    def _remove(self) -> None:
+        self.kernel.stop()
         log.info("removed everything from the kernel")
 
 
 def _same_table(one: Config, other: Config) -> bool:
-    return (one.mode, one.enforce, one.gateway) == (other.mode, other.enforce, other.gateway)
+    return (enforcing(one), one.gateway) == (enforcing(other), other.gateway)
+
+
+def _holds(networks: set[Network], address: bytes) -> bool:
+    bits = len(address) * 8
+    number = int.from_bytes(address)
+    return any(
+        network.max_prefixlen == bits
+        and number >> (bits - network.prefixlen) == int(network.network_address) >> (bits - network.prefixlen)
+        for network in networks
+    )

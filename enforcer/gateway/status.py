@@ -48,6 +48,7 @@ def sources(daemon: Daemon) -> list[tuple[str, Callable[[], Iterable[Metric]]]]:
         ("queue", lambda: _queues(daemon)),
         ("worker", lambda: _worker(daemon)),
         ("registry", lambda: _registry(daemon)),
+        ("sessions", lambda: _sessions(daemon)),
         ("exemptions", lambda: _exemptions(daemon)),
         ("reloads", partial(_reloads, daemon.reloads)),
     ]
@@ -118,6 +119,33 @@ def _registry(daemon: Daemon) -> Iterator[Metric]:
         )
     yield GaugeMetricFamily(
         "enforcer_registry_max_age_seconds", "registry.max_age.", value=daemon.config.registry.max_age
+    )
+
+
+def _sessions(daemon: Daemon) -> Iterator[Metric]:
+    sessions = GaugeMetricFamily(
+        "enforcer_sessions", "Sessions by how they stand; only live ones identify anybody.", labels=["state"]
+    )
+    for state, count in daemon.follower.table.census().items():
+        sessions.add_metric([str(state)], count)
+    yield sessions
+    radius = daemon.follower.radius
+    if radius is not None:
+        datagrams = CounterMetricFamily(
+            "enforcer_radius_datagrams",
+            "Accounting by access server and result; unknown or forged senders are never answered.",
+            labels=["client", "result"],
+        )
+        for (client, result), count in sorted(dict(radius.counts).items()):
+            datagrams.add_metric([client, str(result)], count)
+        yield datagrams
+        yield CounterMetricFamily(
+            "enforcer_radius_restarts", "Times the listener died and was started again.", value=radius.restarts
+        )
+    yield CounterMetricFamily(
+        "enforcer_kernel_write_failures",
+        "Changes the kernel refused; everything is written anew soon after.",
+        value=daemon.kernel.failures,
     )
 
 

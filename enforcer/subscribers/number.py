@@ -117,6 +117,10 @@ class Tagger:
         """The tags the number had under keys in use before, which sessions may still carry."""
         return tuple(_tag(key, e164) for key in self._former)
 
+    def knows(self, other: Tagger) -> bool:
+        """Whether tags that ``other`` makes are recognised here: its key is this one's, or a former one."""
+        return other._key in (self._key, *self._former)
+
     def __repr__(self) -> str:
         return "Tagger(key hidden)"
 

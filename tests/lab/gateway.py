@@ -19,6 +19,9 @@ from typing import Any, Self
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from enforcer.exemptions import Known
+from enforcer.gateway.exempt_memory import save
+from enforcer.mobile_networks import wifi_calling_names, worlds_names
 from tests.lab.network import COMPANY, EPDG, MOBILE, RESOLVER, Lab, Line
 from tests.lab.processes import LabError, Process
 
@@ -65,6 +68,10 @@ class Gateway:
         self._process: Process | None = None
         self._resolver: Process | None = None
         self._ruleset_before = ""
+        self.exempt_memory = self.folder / "exempt.json"
+        # As if the world's other networks had been asked for once: that takes minutes, and IPsec waits for it.
+        own = wifi_calling_names("410-01")
+        save(self.exempt_memory, {name: Known(time.time()) for name in worlds_names() if name not in own})
         key = self.folder / "key"
         key.touch(mode=0o600)
         key.write_bytes(os.urandom(32))
@@ -200,7 +207,11 @@ class Gateway:
             "metrics": {"listen": f"127.0.0.1:{_METRICS_PORT}"},
         }
         if setup.wifi_calling:
-            configuration["exempt"] = {"wifi_calling": {"networks": ["410-01"]}, "resolvers": [str(RESOLVER.ip)]}
+            configuration["exempt"] = {
+                "wifi_calling": {"networks": ["410-01"]},
+                "resolvers": [str(RESOLVER.ip)],
+                "memory": "exempt.json",
+            }
         for section, values in setup.extra.items():
             configuration[section] = {**configuration.get(section, {}), **values}
         return configuration

@@ -1,0 +1,93 @@
+"""What the commands share: options, loading with its errors, and exit codes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from enforcer.config import Config, ConfigError, load
+from enforcer.gateway import nft
+from enforcer.gateway.control import ControlError, ask
+from enforcer.gateway.exempt_keeper import remembered
+from enforcer.lists import ListError, Lists, load_lists
+from enforcer.mobile_networks import TableError
+from enforcer.policy import Policy
+
+DEFAULT_CONFIG = Path("/etc/enforcer/enforcer.yaml")
+
+INPUT, MACHINE = 1, 3
+"""Exit codes: something in the files given is wrong; this machine cannot do it. 2 is click's, for usage."""
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def config_option(required: bool) -> Callable[[Command], Command]:
+    path = click.Path(path_type=Path, readable=False)
+    fallback = "" if required else ", or what is built in"
+    text = f"The configuration. Default: {DEFAULT_CONFIG}{fallback}."
+    return click.option("--config", "-c", "config_path", type=path, help=text)
+
+
+def lenient_option() -> Callable[[Command], Command]:
+    return click.option(
+        "--lenient", is_flag=True, help="Leave bad rows of the lists out instead of refusing the whole file."
+    )
+
+
+def ask_daemon(config: Config, request: dict[str, Any]) -> dict[str, Any]:
+    if config.control.socket is None:
+        fail(INPUT, ["control.socket is not set: the running daemon cannot be asked"])
+    try:
+        return ask(config.control.socket, request)
+    except ControlError as error:
+        fail(INPUT, str(error).splitlines())
+
+
+def policy_of(config_path: Path | None, lenient: bool) -> Policy:
+    config = load_config(config_path, required=False)
+    with input_errors():
+        lists = load_lists(config, lenient, time.time())
+    tell(lists)
+    exemptions = remembered(config.exempt, config.exempt.memory, time.time())
+    return Policy(config, lists.registry, lists.sessions, exemptions)
+
+
+def tell(lists: Lists) -> None:
+    for notice in (*lists.notices, *lists.problems):
+        click.echo(f"note: {notice}", err=True)
+
+
+def load_config(path: Path | None, required: bool) -> Config:
+    if path is None and not required and not DEFAULT_CONFIG.exists():
+        return Config()
+    with input_errors():
+        return load(path or DEFAULT_CONFIG)
+
+
+@contextmanager
+def input_errors() -> Iterator[None]:
+    try:
+        yield
+    except (ConfigError, ListError) as error:
+        fail(INPUT, [str(problem) for problem in error.problems])
+    except TableError as error:
+        fail(MACHINE, [str(error)])
+
+
+@contextmanager
+def machine_errors() -> Iterator[None]:
+    try:
+        yield
+    except nft.CommandError as error:
+        fail(MACHINE, [str(error)])
+
+
+def fail(code: int, messages: Iterable[str]) -> NoReturn:
+    for message in messages:
+        click.echo(f"enforcer: {message}", err=True)
+    raise SystemExit(code)

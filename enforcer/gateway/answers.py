@@ -1,0 +1,123 @@
+"""What the running daemon answers on its control socket: status, explain, reload."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from enforcer import __version__
+from enforcer.explain import (
+    address_lines,
+    address_object,
+    explain_address,
+    registration_lines,
+    registration_object,
+    span,
+)
+from enforcer.fingerprints.detection import Family
+from enforcer.gateway.control import Answer, Asker, Request
+from enforcer.reasons import HELD_BACK, REASONS
+from enforcer.subscribers.number import normalise
+
+if TYPE_CHECKING:
+    from enforcer.gateway.daemon import Daemon
+
+
+def answer(daemon: Daemon, request: Request, asker: Asker, now: float) -> Answer | Future[Answer]:
+    """The answer to a request at ``now``, epoch seconds; a future where it takes time."""
+    match request:
+        case {"what": "status"}:
+            return {"lines": _status(daemon, now)}
+        case {"what": "reload"}:
+            return daemon.request_reload(f"{asker.name} (enforcer reload)")
+        case {"what": "explain", "address": str(address)}:
+            return _explain_address(daemon, address, request.get("protocol"), asker, now)
+        case {"what": "explain", "number": str(number)}:
+            return _explain_number(daemon, number, asker, now)
+    return {"error": "not a question this daemon knows: is the command of another version?"}
+
+
+def _explain_address(daemon: Daemon, text: str, protocol: object, asker: Asker, now: float) -> Answer:
+    try:
+        address = ip_address(text).packed
+        families = list(Family) if protocol is None else [Family(str(protocol))]
+    except ValueError as error:
+        return {"error": str(error)}
+    daemon.audit.write("explain", now, {"address": text, "uid": asker.uid, "user": asker.name})
+    answers = [explain_address(daemon.policy, address, family, now) for family in families]
+    refusals = daemon.recent.of(address, now)
+    recent = [
+        {
+            "seconds_ago": round(now - refusal.at),
+            "protocol": str(refusal.family),
+            "variant": refusal.variant,
+            "reason": str(refusal.reason),
+            "meaning": REASONS[refusal.reason].meaning,
+        }
+        for refusal in refusals
+    ]
+    lines = [("lately", f"refused {span(now - r.at)} ago: {r.family} {r.variant} ({r.reason})") for r in refusals]
+    return {
+        "answers": [{"lines": address_lines(one), "object": address_object(one)} for one in answers],
+        "recent": {"lines": lines or [("lately", "nothing refused in the last ten minutes")], "object": recent},
+    }
+
+
+def _explain_number(daemon: Daemon, text: str, asker: Asker, now: float) -> Answer:
+    tagger = daemon.lists.tagger
+    if tagger is None:
+        return {"error": "numbers.key_file is not set: without it no number can be looked up"}
+    try:
+        number = normalise(text, daemon.config.numbers.region)
+    except ValueError as error:
+        return {"error": str(error)}
+    grace = float(daemon.config.registry.grace)
+    entries = daemon.lists.registry.match_tag(tagger.tag(number))
+    ids = [entry.id for entry in entries]
+    daemon.audit.write("explain", now, {"number_of": ids, "uid": asker.uid, "user": asker.name})
+    found = [(entry, entry.status(now, grace)) for entry in entries]
+    return {
+        "answers": [
+            {"lines": registration_lines(entry, status), "object": registration_object(entry, status)}
+            for entry, status in found
+        ]
+    }
+
+
+def _status(daemon: Daemon, now: float) -> list[tuple[str, str]]:
+    config, registry = daemon.config, daemon.lists.registry
+    lines = [
+        ("version", __version__),
+        ("up for", span(now - daemon.started)),
+        ("mode", config.mode),
+    ]
+    for family in Family:
+        held_back = daemon.policy.held_back(family, now)
+        stance = "enforced" if held_back is None else f"not enforced: {HELD_BACK[held_back].meaning}"
+        lines.append((str(family), stance))
+    missing = daemon.exemptions.wifi_calling_missing(now)
+    lines.append(("Wi-Fi calling", f"not known: {missing}" if missing else "known"))
+    census = registry.census(now, float(config.registry.grace))
+    counted = ", ".join(f"{count} {status}" for status, count in census.items() if count)
+    age = (
+        "no list loaded"
+        if registry.as_of is None
+        else f"{counted or 'no entry'}; {span(now - registry.as_of)} old"
+    )
+    lines.append(("list", age))
+    table = daemon.follower.table
+    states = ", ".join(f"{count} {state}" for state, count in table.census().items() if count)
+    lines.append(("sessions", states or "none"))
+    radius = daemon.follower.radius
+    lines.append(("accounting", _radius(radius)))
+    lines.append(("judged", f"{daemon.worker.packets} packets, {daemon.worker.errors} errors"))
+    lines.append(("last reload", "in force" if daemon.reloads.successful else "refused: see the log"))
+    return lines
+
+
+def _radius(radius: Any) -> str:
+    if radius is None:
+        return "not configured"
+    total = sum(radius.counts.values())
+    return f"{'listening' if radius.running else 'NOT RUNNING'}, {total} datagrams"

@@ -1,0 +1,84 @@
+"""Sessions as they come: from the access servers, from the store many gateways share, and back from the snapshot.
+
+The daemon's loop calls in; what each change means for the kernel's sets is asked of ``take_changed``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Container
+
+from enforcer.config import Config
+from enforcer.registry.model import Network
+from enforcer.subscribers.radius.process import RadiusProcess
+from enforcer.subscribers.radius.settings import Settings
+from enforcer.subscribers.table import SessionTable
+
+log = logging.getLogger(__name__)
+
+EXPIRE_AT_ONCE = 2000
+"""Sessions looked at for expiry in one tick: some milliseconds of the loop's time."""
+
+
+class SessionFollower:
+    """Keeps one session table up to date."""
+
+    def __init__(self, config: Config) -> None:
+        self.table = SessionTable(float(config.sessions.ttl), config.sessions.capacity)
+        self.radius: RadiusProcess | None = None
+        self._changed: set[Network] = set()
+
+    def start(self, radius: Settings | None) -> None:
+        """Start what the configuration names. Raises RadiusError when a port cannot be had."""
+        if radius is not None:
+            self.radius = RadiusProcess(radius)
+
+    def reconfigure(self, radius: Settings | None) -> None:
+        """Go on with other settings. Raises RadiusError, and goes on with the old, when a port cannot be had.
+
+        Listening begins and ends only with the daemon: a reload changes clients, secrets, keys and ports.
+        """
+        if self.radius is not None and radius is not None:
+            self.radius.reconfigure(radius)
+
+    def close(self) -> None:
+        """End what was started."""
+        if self.radius is not None:
+            self.radius.close()
+            self.radius = None
+
+    def take_accounting(self, now: float) -> None:
+        """Take in some of the accounting that waits, at ``now`` in epoch seconds."""
+        if self.radius is not None:
+            for event in self.radius.receive():
+                self._changed |= self.table.apply(event, now)
+
+    def tick(self, now: float) -> None:
+        """What is due by the clock, every second or so."""
+        if self.radius is not None:
+            self.radius.supervise()
+        self._changed |= self.table.expire(now, EXPIRE_AT_ONCE)
+
+    def replace_all(self, sessions: SessionTable, now: float) -> None:
+        """Take the sessions of a file in place of all there are."""
+        self.table.replace_all(sessions.live(now))
+
+    def take_changed(self) -> set[Network]:
+        """The networks whose holder may have changed since last asked."""
+        changed, self._changed = self._changed, set()
+        return changed
+
+    def networks_of(self, tags: Container[bytes], now: float) -> set[Network]:
+        """Every network that live sessions of numbers with these tags hold."""
+        return {network for session in self.table.live(now, tags) for network in session.addresses}
+
+
+def forget_all(follower: SessionFollower) -> None:
+    """Forget every session: the key of the tags was changed, and the old one is gone.
+
+    Their tags match nothing on the list any more, and what matches nothing would look unregistered.
+    """
+    log.warning(
+        "numbers.key_file changed and the key before is not among former_key_files: all sessions forgotten"
+    )
+    follower.table.replace_all(())

@@ -1,0 +1,143 @@
+"""The one writer of the kernel's rules and sets, in a thread of its own: nft(8) takes its time, verdicts do not.
+
+What is asked for in quick succession is written as one transaction. A transaction that the kernel refuses is
+followed by a full one, later, from what the sets should hold.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+
+from enforcer.config import Config
+from enforcer.gateway import nft
+from enforcer.gateway.backend import Installation
+from enforcer.gateway.ruleset import forget_rejected
+from enforcer.gateway.sets import KernelSets
+from enforcer.registry.model import Network
+
+log = logging.getLogger(__name__)
+
+GATHER = 0.05
+"""Seconds in which further changes are gathered into the same transaction."""
+
+RETRY = 5.0
+"""Seconds until everything is written anew after the kernel refused a change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Networks to add to what is registered, and to remove; ``forget`` empties the memory of rejected 5-tuples."""
+
+    add: frozenset[Network] = frozenset()
+    remove: frozenset[Network] = frozenset()
+    forget: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exempt:
+    """All that is exempt now."""
+
+    networks: frozenset[Network]
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """All that is registered and exempt under a configuration; ``table`` says to load the table anew."""
+
+    config: Config
+    registered: frozenset[Network]
+    exempt: frozenset[Network]
+    table: bool
+    done: Future[None] = field(default_factory=Future)
+
+
+class KernelWriter:
+    """Installs on ``start``, removes on ``stop``, and writes what is posted in between, in order."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self._sets = KernelSets()
+        self._queue: SimpleQueue[Change | Exempt | Everything | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="kernel", daemon=True)
+        self._config = Config()
+        self._retry_at: float | None = None
+        self.failures = 0
+
+    def start(self, config: Config, registered: Iterable[Network], exempt: Iterable[Network]) -> None:
+        """Install the table with its contents. Raises CommandError; then nothing of ours is left."""
+        self._config = config
+        self._sets.replace("registered", registered)
+        self._sets.replace("exempt", exempt)
+        self._installation.install(config, self._sets.fill())
+        self._thread.start()
+
+    def post(self, what: Change | Exempt | Everything) -> None:
+        """Have something written soon. The future of an Everything tells when, or raises CommandError."""
+        self._queue.put(what)
+
+    def stop(self) -> None:
+        """Take out everything of ours, after what is being written."""
+        self._queue.put(None)
+        self._thread.join()
+        self._installation.remove()
+
+    def _run(self) -> None:
+        while True:
+            timeout = None if self._retry_at is None else max(0.0, self._retry_at - time.monotonic())
+            try:
+                posted = [self._queue.get(timeout=timeout)]
+            except Empty:
+                self._write(self._sets.refill())
+                continue
+            time.sleep(GATHER)
+            while not self._queue.empty():
+                posted.append(self._queue.get())
+            text = ""
+            for what in posted:
+                if what is None:
+                    return
+                if isinstance(what, Everything):
+                    self._write(text)
+                    text = ""
+                    self._write_everything(what)
+                elif isinstance(what, Exempt):
+                    text += self._sets.replace("exempt", what.networks)
+                else:
+                    text += self._sets.change("registered", what.add, what.remove)
+                    text += forget_rejected(self._config) if what.forget else ""
+            self._write(text)
+
+    def _write(self, text: str) -> None:
+        if self._retry_at is not None and text:
+            text = self._sets.refill()
+        try:
+            nft.load(text)
+        except nft.CommandError as error:
+            self.failures += 1
+            self._retry_at = time.monotonic() + RETRY
+            log.error("the kernel's sets could not be brought up to date, trying again: %s", error)
+        else:
+            if text:
+                self._retry_at = None
+
+    def _write_everything(self, what: Everything) -> None:
+        sets = KernelSets()
+        sets.replace("registered", what.registered)
+        sets.replace("exempt", what.exempt)
+        try:
+            if what.table:
+                self._installation.replace(what.config, sets.fill())
+            else:
+                nft.load(self._sets.copy().become(sets) + forget_rejected(what.config))
+        except nft.CommandError as error:
+            self.failures += 1
+            what.done.set_exception(error)
+            return
+        self._sets, self._config, self._retry_at = sets, what.config, None
+        what.done.set_result(None)

@@ -1,0 +1,183 @@
+"""Loads configuration and lists beside the running daemon, in a thread: a long list delays no verdict.
+
+What is loaded replaces what is in force as a whole, or not at all.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from enforcer.config import Config, ConfigError, load
+from enforcer.lists import ListError, Lists, keep_memory, load_lists
+from enforcer.registry.lookup import Registry
+from enforcer.registry.model import Network, Registration, Status
+
+log = logging.getLogger(__name__)
+
+SMALL = 10
+"""Entries that may vanish at once whatever their share: a short list changes by large shares."""
+
+
+class ReloadError(Exception):
+    """What was found cannot replace what is in force; the message says every reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What follows from a list at one moment: networks and numbers registered without conditions, and until when.
+
+    ``valid_until`` is when the clock alone next changes it, in epoch seconds.
+    """
+
+    networks: frozenset[Network]
+    tags: frozenset[bytes]
+    valid_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration and its lists, ready to be put in force. ``changes`` are ids for the audit log."""
+
+    config: Config
+    lists: Lists
+    listed: Listed
+    changes: dict[str, list[str]]
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A reload that must not happen."""
+
+    error: str
+    by: str
+
+
+Result = Loaded | Refused | Listed
+
+
+class Loader:
+    """Runs one load at a time; ``deliver`` gets each result, in the loader's thread."""
+
+    def __init__(self, path: Path, lenient: bool, deliver: Callable[[Result], None]) -> None:
+        self._path = path
+        self._lenient = lenient
+        self._deliver = deliver
+        self._thread: threading.Thread | None = None
+        self._writing = threading.Lock()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a load is under way."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def reload(self, in_force: Config, registry: Registry, by: str) -> None:
+        """Load anew what ``registry`` was loaded from, on behalf of ``by``."""
+        self._start(lambda: self._load(in_force, registry, by))
+
+    def reconsider(self, registry: Registry, grace: float) -> None:
+        """Look again at the list in force: the clock has changed how an entry stands."""
+        self._start(lambda: listed(registry, time.time(), grace))
+
+    def keep(self, config: Config, registry: Registry) -> None:
+        """Write the memory of vanished entries, in a thread of its own."""
+
+        def write() -> None:
+            with self._writing:
+                problem = keep_memory(config, registry)
+            if problem is not None:
+                log.warning("%s", problem)
+
+        threading.Thread(target=write, name="memory").start()
+
+    def wait(self) -> None:
+        """Wait for a load under way."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _start(self, work: Callable[[], Result]) -> None:
+        self._thread = threading.Thread(target=lambda: self._deliver(work()), name="loader", daemon=True)
+        self._thread.start()
+
+    def _load(self, in_force: Config, registry: Registry, by: str) -> Result:
+        now = time.time()
+        try:
+            config = load(self._path)
+            _refuse_restart_only(self._path, in_force, config)
+            lists = load_lists(config, self._lenient, now, in_force=registry)
+            _refuse_shrinking(config, registry, lists.registry)
+        except (ConfigError, ListError, ReloadError) as error:
+            return Refused(str(error), by)
+        grace = float(config.registry.grace)
+        changes = compare(registry, lists.registry, now, grace)
+        return Loaded(config, lists, listed(lists.registry, now, grace), changes, by)
+
+
+def listed(registry: Registry, now: float, grace: float) -> Listed:
+    """What follows from a list at ``now``, epoch seconds; ``grace`` in seconds."""
+    tags: set[bytes] = set()
+    for entry in registry:
+        if entry.tag is not None and entry.unconditional and entry.counts(now, grace):
+            tags.update((entry.tag, *entry.former_tags))
+    networks = frozenset(registry.unconditional_networks(now, grace))
+    return Listed(networks, frozenset(tags), registry.next_change(now, grace))
+
+
+def compare(before: Registry, after: Registry, now: float, grace: float) -> dict[str, list[str]]:
+    """The ids that began to count, ceased to, and went into their grace period, between two lists at ``now``."""
+    old, new = _standing(before, now, grace), _standing(after, now, grace)
+    counting = {id for id, statuses in old.items() if statuses & _COUNTING}
+    still = {id for id, statuses in new.items() if statuses & _COUNTING}
+    grace_now = {id for id, statuses in new.items() if statuses & _COUNTING == {Status.GRACE}}
+    grace_then = {id for id, statuses in old.items() if statuses & _COUNTING == {Status.GRACE}}
+    return {
+        "added": sorted(still - counting),
+        "ended": sorted(counting - still),
+        "in_grace": sorted(grace_now - grace_then),
+    }
+
+
+def newly_vanished(before: Iterable[Registration], after: Iterable[Registration]) -> tuple[int, int]:
+    """How many entries were on the list before, and how many of them it lost."""
+    on_list = {entry.id for entry in before if entry.vanished_at is None}
+    remains = {entry.id for entry in after if entry.vanished_at is None}
+    return len(on_list), len(on_list - remains)
+
+
+def _refuse_shrinking(config: Config, before: Registry, after: Registry) -> None:
+    on_list, lost = newly_vanished(before, after)
+    share = config.registry.max_shrink
+    if lost > SMALL and lost * 100 > on_list * share:
+        files = ", ".join(map(str, config.registry.files))
+        raise ReloadError(
+            f"{files}: {lost} of {on_list} entries are gone, more than registry.max_shrink ({share} percent) "
+            "allows at once; if that is right, raise registry.max_shrink and reload"
+        )
+
+
+_COUNTING = frozenset({Status.CURRENT, Status.GRACE})
+
+
+def _standing(registry: Registry, now: float, grace: float) -> dict[str, set[Status]]:
+    found: dict[str, set[Status]] = {}
+    for entry in registry:
+        found.setdefault(entry.id, set()).add(entry.status(now, grace))
+    return found
+
+
+def _refuse_restart_only(path: Path, before: Config, after: Config) -> None:
+    fixed = [
+        *(f"gateway.{name}" for name in ("queue", "queues", "queue_length", "mark_mask")),
+        "metrics.listen",
+        *(f"control.{name}" for name in ("socket", "group")),
+        *(f"sessions.{name}" for name in ("ttl", "capacity", "snapshot", "store")),
+    ]
+    for setting in fixed:
+        section, name = setting.split(".")
+        if getattr(getattr(before, section), name) != getattr(getattr(after, section), name):
+            raise ReloadError(f"{path}: {setting} changes only with a restart")

@@ -1,0 +1,41 @@
+"""Notices that list files were replaced or rewritten, once they have come to rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+LOOK = 0.5
+"""Seconds between two looks: with one more look for the rest, a change is noticed within a second."""
+
+_Signature = tuple[int, int, int]
+
+
+class Watch:
+    """Looks at files when asked. A file that is away is not a change: it may be on its way."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._paths = tuple(paths)
+        self._known = self._look()
+        self._last = self._known
+
+    def changed(self) -> bool:
+        """Whether a file is another than last known, and the same as at the last look. True once a change."""
+        now = self._look()
+        rested = now == self._last and None not in now
+        self._last = now
+        if not rested or now == self._known:
+            return False
+        self._known = now
+        return True
+
+    def _look(self) -> tuple[_Signature | None, ...]:
+        return tuple(map(_signature, self._paths))
+
+
+def _signature(path: Path) -> _Signature | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
