@@ -1,0 +1,126 @@
+"""Where the store is and how to be let in: an address without secrets, a password from a root-only file."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+DEFAULT_PORT = 6379
+_MOST_PASSWORD_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the store listens: a host and port, with TLS or without, or the path of a local socket."""
+
+    host: str | None
+    port: int
+    tls: bool
+    path: str | None
+    database: int
+    username: str | None
+
+    def __str__(self) -> str:
+        """For messages; the same form as in the configuration."""
+        if self.path is not None:
+            return f"unix://{self.path}"
+        host = f"[{self.host}]" if ":" in (self.host or "") else self.host
+        return f"{'rediss' if self.tls else 'redis'}://{host}:{self.port}/{self.database}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """``ttl`` is the sessions' time to live in seconds. ``key`` is that of the tags, the same at every gateway.
+
+    ``ca_file`` holds the certificates (PEM) that vouch for the store's, the system's when None.
+    """
+
+    address: Address
+    ttl: float
+    key: bytes = field(repr=False)
+    password: str | None = field(default=None, repr=False)
+    ca_file: Path | None = None
+
+
+def parse_address(url: str) -> Address:
+    """The address in ``rediss://[user@]host[:port][/database]``, the same with ``redis://`` (no TLS), or
+    ``unix:///path``.
+
+    Raises ValueError, whose text never holds the URL, for it may hold a password.
+    """
+    expected = "expected rediss://host:port/database, redis:// for no TLS, or unix:///path/of/socket"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError(expected) from None
+    if parts.password is not None:
+        raise ValueError(
+            "holds a password, which everyone who reads the configuration would see: take it out, write it into "
+            "a file of mode 0600 and name that as sessions.store_password_file"
+        )
+    if parts.query or parts.fragment or "?" in url:
+        raise ValueError(f"holds options after the address: {expected}, and nothing else")
+    username = unquote(parts.username) if parts.username else None
+    if parts.scheme == "unix":
+        if parts.netloc or not parts.path.startswith("/") or parts.path == "/":
+            raise ValueError(expected)
+        return Address(None, 0, False, unquote(parts.path), 0, None)
+    if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+        raise ValueError(expected)
+    database = parts.path.removeprefix("/") or "0"
+    if not (database.isascii() and database.isdecimal() and len(database) <= 5):
+        raise ValueError(f"the database after the last / is no number: {expected}")
+    return Address(
+        parts.hostname,
+        DEFAULT_PORT if port is None else port,
+        parts.scheme == "rediss",
+        None,
+        int(database),
+        username,
+    )
+
+
+def load_password(path: Path) -> str:
+    """The store's password: the file's content without the line end that editors add.
+
+    Raises ValueError, whose text names the file, tells what to do and never what the file holds, when it is
+    missing or unreadable, not a regular file, not owned by root or the running user, open to group or others,
+    empty, longer than 512 octets, of several lines or not UTF-8.
+    """
+    try:
+        # A FIFO would otherwise block here until someone writes to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise ValueError(
+            f"{path}: the password file cannot be read: {error.strerror}; create it with: "
+            f"install -m 600 /dev/null {path}, then write the store's password into it"
+        ) from None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError(f"{path}: the password file is not a regular file: name a file on disk")
+        if status.st_uid not in (0, os.geteuid()):
+            raise ValueError(
+                f"{path}: the password file belongs to user {status.st_uid}; expected root; run: chown root {path}"
+            )
+        if status.st_mode & 0o077:
+            raise ValueError(
+                f"{path}: the password file has mode {stat.S_IMODE(status.st_mode):04o}, open to group or others; "
+                f"expected 0600; run: chmod 600 {path}"
+            )
+        data = os.read(descriptor, _MOST_PASSWORD_BYTES + 3)
+    finally:
+        os.close(descriptor)
+    password = data.removesuffix(b"\n").removesuffix(b"\r")
+    if not password or len(password) > _MOST_PASSWORD_BYTES or b"\n" in password or b"\r" in password:
+        raise ValueError(
+            f"{path}: expected the store's password alone, on one line of at most {_MOST_PASSWORD_BYTES} octets"
+        )
+    try:
+        return password.decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: the password is not UTF-8 text: choose one that is") from None
