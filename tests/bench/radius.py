@@ -21,10 +21,10 @@ from pathlib import Path
 from pyrad.packet import AcctPacket
 
 from enforcer.subscribers.events import AccountingEvent, EventKind
+from enforcer.subscribers.radius.attributes import Attribute, network
 from enforcer.subscribers.radius.channel import events_message, read_message
 from enforcer.subscribers.radius.clients import Client
 from enforcer.subscribers.radius.codec import Codec, Outcome
-from enforcer.subscribers.radius.dictionary import DICTIONARY
 from enforcer.subscribers.radius.duplicates import Duplicates, RequestKey
 from enforcer.subscribers.radius.process import RadiusProcess
 from enforcer.subscribers.radius.pseudonyms import Pseudonyms
@@ -35,6 +35,8 @@ TARGET = 5000
 
 SECONDS = 10.0
 _SOURCES = 64
+_SILENCE = 1.0
+"""Seconds without anything more after which the rest counts as lost."""
 _SENDER = "127.0.0.1"
 
 
@@ -101,12 +103,13 @@ def offer(process: RadiusProcess, port: int, rate: int, first: int, seconds: flo
         ended = time.monotonic()
         time.sleep(0.001)
     busy = (_processor(pid) - before) / (ended - began)
-    until = time.monotonic() + 1.0
-    while time.monotonic() < until and answered < sent:
-        answered += _answers(nases)
-        events += len(process.receive())
-    while more := process.receive():
-        events += len(more)
+    heard = time.monotonic()
+    while min(answered, events) < sent and time.monotonic() - heard < _SILENCE:
+        more, told = _answers(nases), len(process.receive())
+        answered += more
+        events += told
+        if more or told:
+            heard = time.monotonic()
     for nas in nases:
         nas.close()
     return Run(rate, sent, answered, events, busy)
@@ -163,7 +166,7 @@ def stages() -> bool:
     assert event is not None
     message = events_message([event])
     memory = Duplicates()
-    packet = AcctPacket(packet=datagram, secret=lab.SECRET, dict=DICTIONARY)
+    packet = AcctPacket(packet=datagram, secret=lab.SECRET)
 
     def duplicate() -> None:
         key = RequestKey(_SENDER, 1, 2)
@@ -173,10 +176,8 @@ def stages() -> bool:
     steps: dict[str, Callable[[], object]] = {
         "duplicate looked up and remembered": duplicate,
         "read, all of it": lambda: codec.read(datagram, client, _SENDER, 0.0),
-        "  of which pyrad takes the packet apart": lambda: AcctPacket(
-            packet=datagram, secret=lab.SECRET, dict=DICTIONARY
-        ),
-        "  of which pyrad decodes the IPv6 prefix": lambda: packet["Framed-IPv6-Prefix"],
+        "  of which pyrad takes the packet apart": lambda: AcctPacket(packet=datagram, secret=lab.SECRET),
+        "  of which the IPv6 prefix": lambda: network(Attribute.FRAMED_IPV6_PREFIX, packet[97][0]),
         "  of which the number's normal form and tag": lambda: pseudonyms.number("923001234567"),
         "  of which the answer": lambda: packet.CreateReply().ReplyPacket(),
         "event written for the daemon": lambda: events_message([event]),

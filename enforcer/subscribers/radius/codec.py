@@ -9,16 +9,22 @@ from __future__ import annotations
 import hashlib
 import hmac
 from enum import StrEnum
-from ipaddress import IPv6Address
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pyrad.packet import AccountingRequest, AcctPacket, StatusServer
 
-from enforcer.registry.guards import parse_subscriber_network
 from enforcer.registry.model import Network
 from enforcer.subscribers.events import AccountingEvent, EventKind
+from enforcer.subscribers.radius.attributes import (
+    ADDRESSES,
+    Attribute,
+    address,
+    integer,
+    network,
+    value,
+    values,
+)
 from enforcer.subscribers.radius.clients import Client
-from enforcer.subscribers.radius.dictionary import DICTIONARY
 from enforcer.subscribers.radius.pseudonyms import Pseudonyms
 
 MOST_BYTES = 4096
@@ -27,13 +33,17 @@ MOST_BYTES = 4096
 MOST_ATTRIBUTES = 200
 """FreeRADIUS's ``max_attributes``: no accounting packet has as many, and it bounds what a forger can cost."""
 
-NUMBER_ATTRIBUTES = ("Calling-Station-Id", "User-Name")
-"""The attributes that may carry the subscriber's number."""
+NUMBER_ATTRIBUTES = {"Calling-Station-Id": Attribute.CALLING_STATION_ID, "User-Name": Attribute.USER_NAME}
+"""The attributes that may carry the subscriber's number, by the names that RFC 2865 gives them."""
 
 _HEADER_BYTES = 20
-_ADDRESSES = ("Framed-IP-Address", "Framed-IPv6-Prefix", "Delegated-IPv6-Prefix", "Framed-IPv6-Address")
-_NO_ADDRESS = frozenset({"255.255.255.255", "255.255.255.254"})
-"""Framed-IP-Address values that leave the choice to the user or the access server (RFC 2865 §5.8)."""
+_KINDS = {  # RFC 2866 §5.1
+    1: EventKind.START,
+    2: EventKind.STOP,
+    3: EventKind.INTERIM,
+    7: EventKind.ON,
+    8: EventKind.OFF,
+}
 
 
 class Outcome(StrEnum):
@@ -82,7 +92,7 @@ class Codec:
     __slots__ = ("_number_attribute", "_pseudonyms")
 
     def __init__(self, number_attribute: str, pseudonyms: Pseudonyms) -> None:
-        self._number_attribute = number_attribute
+        self._number_attribute = NUMBER_ATTRIBUTES[number_attribute]
         self._pseudonyms = pseudonyms
 
     def read(self, datagram: bytes, client: Client, sender: str, arrived: float) -> Reading:
@@ -105,7 +115,7 @@ class Codec:
             return Reading(Outcome.BAD_AUTHENTICATOR)
         if not _well_formed(datagram):
             return Reading(Outcome.MALFORMED)
-        packet = AcctPacket(packet=datagram, secret=client.secret, dict=DICTIONARY)
+        packet = AcctPacket(packet=datagram, secret=client.secret)
         if packet.message_authenticator:
             if not packet.verify_message_authenticator():
                 return Reading(Outcome.BAD_MESSAGE_AUTHENTICATOR)
@@ -114,68 +124,40 @@ class Codec:
         answer: bytes = packet.CreateReply().ReplyPacket()
         if code == StatusServer:
             return Reading(Outcome.STATUS_SERVER, answer)
-        return self._accounting(_Attributes(packet), answer, sender, arrived)
+        return self._accounting(packet, answer, sender, arrived)
 
-    def _accounting(self, attributes: _Attributes, answer: bytes, sender: str, arrived: float) -> Reading:
-        status = attributes.one("Acct-Status-Type")
-        if status is None:
+    def _accounting(self, packet: AcctPacket, answer: bytes, sender: str, arrived: float) -> Reading:
+        status = value(packet, Attribute.ACCT_STATUS_TYPE)
+        if status is None or len(status) != 4:
             return Reading(Outcome.INCOMPLETE, answer)
-        if not isinstance(status, str):
+        kind = _KINDS.get(integer(status))
+        if kind is None:
             return Reading(Outcome.OTHER_STATUS_TYPE, answer)
-        kind = EventKind(status)
         flaws: list[Flaw] = []
-        at = _happened(attributes, arrived, flaws)
-        nas = _nas(attributes, sender)
+        at = _happened(packet, arrived, flaws)
+        nas = _nas(packet, sender)
         if kind in (EventKind.ON, EventKind.OFF):
             return Reading(Outcome.ACCEPTED, answer, AccountingEvent(kind, nas, "", at), tuple(flaws))
-        session = attributes.one("Acct-Session-Id")
+        session = value(packet, Attribute.ACCT_SESSION_ID)
         if not session:
             return Reading(Outcome.INCOMPLETE, answer)
-        event = AccountingEvent(
-            kind,
-            nas,
-            self._pseudonyms.session(session),
-            at,
-            _addresses(attributes, flaws),
-            self._tag(attributes, flaws),
-        )
+        addresses = _addresses(packet, flaws)
+        tag = self._tag(packet, flaws)
+        event = AccountingEvent(kind, nas, self._pseudonyms.session(session), at, addresses, tag)
         return Reading(Outcome.ACCEPTED, answer, event, tuple(flaws))
 
-    def _tag(self, attributes: _Attributes, flaws: list[Flaw]) -> bytes | None:
-        values = attributes.all(self._number_attribute)
-        if not values:
+    def _tag(self, packet: AcctPacket, flaws: list[Flaw]) -> bytes | None:
+        numbers = values(packet, self._number_attribute)
+        if not numbers:
             flaws.append(Flaw.NUMBER_MISSING)
-            return None
-        if len(values) == 1 and isinstance(values[0], str):
+        elif len(numbers) == 1:
             try:
-                return self._pseudonyms.number(values[0])
+                return self._pseudonyms.number(numbers[0].decode("ascii"))
             except ValueError:
-                pass
-        flaws.append(Flaw.NUMBER_UNUSABLE)
+                flaws.append(Flaw.NUMBER_UNUSABLE)
+        else:
+            flaws.append(Flaw.NUMBER_UNUSABLE)
         return None
-
-
-class _Attributes:
-    """A packet's attributes as pyrad decodes them; one that is not of its type's length is as if not there."""
-
-    __slots__ = ("_packet", "unusable")
-
-    def __init__(self, packet: AcctPacket) -> None:
-        self._packet = packet
-        self.unusable: set[str] = set()
-
-    def all(self, name: str) -> list[Any]:
-        """Every value of an attribute, in order."""
-        try:
-            return list(self._packet.get(name, ()))
-        except ValueError:
-            self.unusable.add(name)
-            return []
-
-    def one(self, name: str) -> Any:
-        """The value of an attribute of which there is to be at most one; None when there is none, or several."""
-        values = self.all(name)
-        return values[0] if len(values) == 1 else None
 
 
 def _authentic(datagram: bytes, secret: bytes) -> bool:
@@ -198,40 +180,45 @@ def _well_formed(datagram: bytes) -> bool:
     return position == end
 
 
-def _happened(attributes: _Attributes, arrived: float, flaws: list[Flaw]) -> float:
+def _happened(packet: AcctPacket, arrived: float, flaws: list[Flaw]) -> float:
     """Event-Timestamp (RFC 2869 §5.3: seconds since the epoch), else arrival less Acct-Delay-Time's seconds."""
-    at = attributes.one("Event-Timestamp")
-    delay = attributes.one("Acct-Delay-Time") or 0
-    if attributes.unusable & {"Event-Timestamp", "Acct-Delay-Time"}:
+    timestamp = value(packet, Attribute.EVENT_TIMESTAMP)
+    delay = value(packet, Attribute.ACCT_DELAY_TIME)
+    try:
+        if timestamp is not None:
+            return float(integer(timestamp))
+        if delay is not None:
+            return arrived - integer(delay)
+    except ValueError:
         flaws.append(Flaw.TIME_UNUSABLE)
-    return float(at) if at is not None else arrived - delay
+    return arrived
 
 
-def _nas(attributes: _Attributes, sender: str) -> str:
+def _nas(packet: AcctPacket, sender: str) -> str:
     """The access server's name: NAS-Identifier, else NAS-IP-Address, else NAS-IPv6-Address, else the sender."""
-    identifier = attributes.one("NAS-Identifier")
+    identifier = value(packet, Attribute.NAS_IDENTIFIER)
     if identifier:
-        text: str = identifier.decode("utf-8", "backslashreplace")
+        text = identifier.decode("utf-8", "backslashreplace")
         return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
-    address: str | None = attributes.one("NAS-IP-Address")
-    if address is not None:
-        return address
-    octets = attributes.one("NAS-IPv6-Address")
-    return str(IPv6Address(octets)) if octets is not None and len(octets) == 16 else sender
+    for attribute, length in ((Attribute.NAS_IP_ADDRESS, 4), (Attribute.NAS_IPV6_ADDRESS, 16)):
+        octets = value(packet, attribute)
+        if octets is not None and len(octets) == length:
+            return address(octets)
+    return sender
 
 
-def _addresses(attributes: _Attributes, flaws: list[Flaw]) -> tuple[Network, ...]:
+def _addresses(packet: AcctPacket, flaws: list[Flaw]) -> tuple[Network, ...]:
     networks: dict[Network, None] = {}
     usable = True
-    for name in _ADDRESSES:
-        for value in attributes.all(name):
-            if value in _NO_ADDRESS:
-                continue
+    for attribute in ADDRESSES:
+        for octets in values(packet, attribute):
             try:
-                text = value if isinstance(value, str) else str(IPv6Address(value))
-                networks[parse_subscriber_network(text)] = None
+                found = network(attribute, octets)
             except ValueError:
                 usable = False
-    if not usable or attributes.unusable.intersection(_ADDRESSES):
+            else:
+                if found is not None:
+                    networks[found] = None
+    if not usable:
         flaws.append(Flaw.ADDRESS_UNUSABLE)
     return tuple(networks)

@@ -8,19 +8,18 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 
 from enforcer.subscribers.radius.clients import Client
-from enforcer.subscribers.radius.codec import NUMBER_ATTRIBUTES
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """``listen`` are addresses and ports; ``region`` is where local numbers belong (ISO 3166-1 alpha-2); ``key``
-    is that of the tags."""
+    is that of the tags; ``number_attribute`` is one of the codec's NUMBER_ATTRIBUTES."""
 
     clients: tuple[Client, ...]
     region: str
     key: bytes = field(repr=False)
     listen: tuple[tuple[str, int], ...] = (("0.0.0.0", 1813), ("::", 1813))
-    number_attribute: str = NUMBER_ATTRIBUTES[0]
+    number_attribute: str = "Calling-Station-Id"
 
 
 def to_descriptor(settings: Settings) -> int:
