@@ -31,7 +31,7 @@ from enforcer.commands import (
 )
 from enforcer.engine import Engine
 from enforcer.explain_command import explain
-from enforcer.gateway import nft, preflight
+from enforcer.gateway import forgetting, nft, preflight
 from enforcer.gateway.backend import detect
 from enforcer.gateway.control import ControlError
 from enforcer.gateway.daemon import Daemon, StartError
@@ -72,6 +72,7 @@ def run(config_path: Path | None, lenient: bool) -> None:
     Needs root. Loads one nft table, gives verdicts, and takes everything out again when it stops. A daemon that
     is dead or stalled stops nobody: the kernel lets pass what it would have judged.
     """
+    forgetting.ensure()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     config = load_config(config_path, required=True)
     obstacles = list(preflight.obstacles(config))
@@ -81,8 +82,10 @@ def run(config_path: Path | None, lenient: bool) -> None:
         lists = load_lists(config, lenient, time.time())
     for warning in (*preflight.warnings(config), *lists.notices, *lists.problems):
         logging.warning("%s", warning)
+    with input_errors():
+        daemon = Daemon(config_path or DEFAULT_CONFIG, config, lists, lenient)
     try:
-        Daemon(config_path or DEFAULT_CONFIG, config, lists, lenient).run()
+        daemon.run()
     except (StartError, QueueError, RadiusError, ControlError, nft.CommandError) as error:
         fail(MACHINE, [str(error)])
 

@@ -27,6 +27,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def config_option(required: bool) -> Callable[[Command], Command]:
+    """The --config option; ``required`` says that there is no built-in fallback."""
     path = click.Path(path_type=Path, readable=False)
     fallback = "" if required else ", or what is built in"
     text = f"The configuration. Default: {DEFAULT_CONFIG}{fallback}."
@@ -34,12 +35,14 @@ def config_option(required: bool) -> Callable[[Command], Command]:
 
 
 def lenient_option() -> Callable[[Command], Command]:
+    """The --lenient option."""
     return click.option(
         "--lenient", is_flag=True, help="Leave bad rows of the lists out instead of refusing the whole file."
     )
 
 
 def ask_daemon(config: Config, request: dict[str, Any]) -> dict[str, Any]:
+    """What the running daemon answers; ends the command with every reason when it cannot be asked."""
     if config.control.socket is None:
         fail(INPUT, ["control.socket is not set: the running daemon cannot be asked"])
     try:
@@ -49,6 +52,7 @@ def ask_daemon(config: Config, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def policy_of(config_path: Path | None, lenient: bool) -> Policy:
+    """The policy that the files of a configuration make, notices told on standard error."""
     config = load_config(config_path, required=False)
     with input_errors():
         lists = load_lists(config, lenient, time.time())
@@ -58,11 +62,13 @@ def policy_of(config_path: Path | None, lenient: bool) -> Policy:
 
 
 def tell(lists: Lists) -> None:
+    """Tell on standard error what the operator should know of the lists."""
     for notice in (*lists.notices, *lists.problems):
         click.echo(f"note: {notice}", err=True)
 
 
 def load_config(path: Path | None, required: bool) -> Config:
+    """The configuration, or the built-in one where none is required; ends the command when it is bad."""
     if path is None and not required and not DEFAULT_CONFIG.exists():
         return Config()
     with input_errors():
@@ -71,6 +77,7 @@ def load_config(path: Path | None, required: bool) -> Config:
 
 @contextmanager
 def input_errors() -> Iterator[None]:
+    """End the command with every problem when something in the files given is wrong."""
     try:
         yield
     except (ConfigError, ListError) as error:
@@ -81,6 +88,7 @@ def input_errors() -> Iterator[None]:
 
 @contextmanager
 def machine_errors() -> Iterator[None]:
+    """End the command when this machine cannot do what was asked."""
     try:
         yield
     except nft.CommandError as error:
@@ -88,6 +96,7 @@ def machine_errors() -> Iterator[None]:
 
 
 def fail(code: int, messages: Iterable[str]) -> NoReturn:
+    """End the command with messages on standard error."""
     for message in messages:
         click.echo(f"enforcer: {message}", err=True)
     raise SystemExit(code)
