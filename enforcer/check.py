@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from enforcer.config import Config
 from enforcer.exemptions import Exemptions
@@ -30,11 +31,11 @@ class Report:
     facts: list[str] = field(default_factory=list)
 
 
-def check(config: Config, lenient: bool) -> Report:
-    """Validate the lists, the exemptions and the ruleset of a valid configuration."""
+def check(path: Path, config: Config, lenient: bool) -> Report:
+    """Validate the lists, the exemptions and the ruleset of a valid configuration, read from ``path``."""
     report = Report()
     now = time.time()
-    lists = _lists(config, lenient, now, report)
+    lists = _lists(path, config, lenient, now, report)
     _lines(config, report)
     exemptions = Exemptions(config.exempt)
     _resolve(config, exemptions, report)
@@ -42,9 +43,9 @@ def check(config: Config, lenient: bool) -> Report:
     return report
 
 
-def _lists(config: Config, lenient: bool, now: float, report: Report) -> Lists | None:
+def _lists(path: Path, config: Config, lenient: bool, now: float, report: Report) -> Lists | None:
     try:
-        lists = load_lists(config, lenient, now)
+        lists = load_lists(config, lenient, now, path)
     except ListError as error:
         report.problems.extend(str(problem) for problem in error.problems)
         report.warnings.extend(str(notice) for notice in error.notices)
@@ -73,8 +74,12 @@ def _lists(config: Config, lenient: bool, now: float, report: Report) -> Lists |
 def _lines(config: Config, report: Report) -> None:
     if not config.lines:
         report.warnings.append("lines is empty: no line has a registration route, so nobody is ever refused")
-    if any(line.kind == "mobile" for line in config.lines) and config.sessions.file is None:
-        report.warnings.append("sessions.file is not set: nobody on a line of class mobile is ever refused")
+    sources = (config.sessions.file, config.sessions.store, config.radius.clients or None)
+    if any(line.kind == "mobile" for line in config.lines) and not any(sources):
+        report.warnings.append(
+            "neither radius.clients, sessions.store nor sessions.file is set: nobody on a line of class mobile is "
+            "ever refused"
+        )
     if config.mode == "enforce" and not config.enforce:
         report.warnings.append("mode is enforce, but enforce names no family: nothing is refused")
 

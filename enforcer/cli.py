@@ -79,7 +79,7 @@ def run(config_path: Path | None, lenient: bool) -> None:
     if obstacles:
         fail(MACHINE, obstacles)
     with input_errors():
-        lists = load_lists(config, lenient, time.time())
+        lists = load_lists(config, lenient, time.time(), config_path or DEFAULT_CONFIG)
     for warning in (*preflight.warnings(config), *lists.notices, *lists.problems):
         logging.warning("%s", warning)
     with input_errors():
@@ -100,7 +100,7 @@ def check(config_path: Path | None, lenient: bool) -> None:
     """
     config = load_config(config_path, required=True)
     with machine_errors():
-        report = run_check(config, lenient)
+        report = run_check(config_path or DEFAULT_CONFIG, config, lenient)
     for fact in report.facts:
         click.echo(f"      {fact}")
     for warning in report.warnings:
@@ -122,7 +122,7 @@ def ruleset(config_path: Path | None, lenient: bool) -> None:
     """
     config = load_config(config_path, required=True)
     with input_errors(), machine_errors():
-        lists = load_lists(config, lenient, time.time())
+        lists = load_lists(config, lenient, time.time(), config_path or DEFAULT_CONFIG)
         backend = detect(config) if os.geteuid() == 0 else Backend.NATIVE
     now = time.time()
     exemptions = remembered(config.exempt, config.exempt.memory, now)

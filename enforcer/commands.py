@@ -55,7 +55,7 @@ def policy_of(config_path: Path | None, lenient: bool) -> Policy:
     """The policy that the files of a configuration make, notices told on standard error."""
     config = load_config(config_path, required=False)
     with input_errors():
-        lists = load_lists(config, lenient, time.time())
+        lists = load_lists(config, lenient, time.time(), config_path or DEFAULT_CONFIG)
     tell(lists)
     exemptions = remembered(config.exempt, config.exempt.memory, time.time())
     return Policy(config, lists.registry, lists.sessions, exemptions)

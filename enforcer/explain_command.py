@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from enforcer.commands import (
+    DEFAULT_CONFIG,
     INPUT,
     ask_daemon,
     config_option,
@@ -84,7 +85,7 @@ def explain(
             console().print(labelled(address_lines(answer)))
             click.echo()
     else:
-        _explain_number(what, config, lenient, at, as_json)
+        _explain_number(what, config_path or DEFAULT_CONFIG, config, lenient, at, as_json)
 
 
 def _address(text: str) -> bytes | None:
@@ -144,11 +145,11 @@ def _explain_file(path: Path, policy: Policy, families: Iterable[Family], as_jso
         fail(INPUT, [str(failure)])
 
 
-def _explain_number(what: str, config: Config, lenient: bool, at: float, as_json: bool) -> None:
+def _explain_number(what: str, path: Path, config: Config, lenient: bool, at: float, as_json: bool) -> None:
     if config.numbers.key_file is None:
         fail(INPUT, ["numbers.key_file is not set: without it no number can be looked up"])
     with input_errors():
-        lists = load_lists(config, lenient, at)
+        lists = load_lists(config, lenient, at, path)
     grace = float(config.registry.grace)
     tagger = lists.tagger
     entries = (

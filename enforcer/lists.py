@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from enforcer.config import Config
@@ -63,8 +64,10 @@ def load_keys(config: Config) -> tuple[bytes, ...]:
     return tuple(keys)
 
 
-def load_lists(config: Config, lenient: bool, now: float, in_force: Iterable[Registration] = ()) -> Lists:
-    """Load what the configuration names at ``now``, epoch seconds; nothing is written.
+def load_lists(
+    config: Config, lenient: bool, now: float, path: Path, in_force: Iterable[Registration] = ()
+) -> Lists:
+    """Load what the configuration in file ``path`` names at ``now``, epoch seconds; nothing is written.
 
     Entries that vanished since the memory file was written, or that are ``in_force`` and vanished, stay for
     their grace period. Raises ListError with every problem.
@@ -92,7 +95,7 @@ def load_lists(config: Config, lenient: bool, now: float, in_force: Iterable[Reg
         findings.notices.extend(read.notices)
         findings.problems.extend(read.problems)
         refused = refused or read.refused
-    radius = _radius(config, keys, findings)
+    radius = _radius(config, path, keys, findings)
     if refused or (config.radius.clients and radius is None):
         raise ListError(findings.problems, findings.notices)
     if config.registry.files:
@@ -113,10 +116,10 @@ def keep_memory(config: Config, registry: Registry) -> str | None:
     return None
 
 
-def _radius(config: Config, keys: tuple[bytes, ...], findings: Findings) -> Settings | None:
+def _radius(config: Config, path: Path, keys: tuple[bytes, ...], findings: Findings) -> Settings | None:
     found = len(findings.problems)
     entries = [ClientEntry(each.name, each.addresses, each.secret_file) for each in config.radius.clients]
-    clients = load_clients(entries, "radius.clients", findings)
+    clients = load_clients(entries, str(path), findings)
     if not clients or len(findings.problems) > found:
         return None
     return Settings(

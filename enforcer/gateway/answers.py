@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from enforcer import __version__
 from enforcer.explain import (
@@ -19,6 +19,8 @@ from enforcer.fingerprints.detection import Family
 from enforcer.gateway.control import Answer, Asker, Request
 from enforcer.reasons import HELD_BACK, REASONS
 from enforcer.subscribers.number import normalise
+from enforcer.subscribers.radius.codec import Outcome
+from enforcer.subscribers.radius.process import RadiusProcess
 
 if TYPE_CHECKING:
     from enforcer.gateway.daemon import Daemon
@@ -116,8 +118,10 @@ def _status(daemon: Daemon, now: float) -> list[tuple[str, str]]:
     return lines
 
 
-def _radius(radius: Any) -> str:
+def _radius(radius: RadiusProcess | None) -> str:
     if radius is None:
         return "not configured"
-    total = sum(radius.counts.values())
-    return f"{'listening' if radius.running else 'NOT RUNNING'}, {total} datagrams"
+    counts = dict(radius.counts)
+    total = sum(count for (_, what), count in counts.items() if what in set(Outcome))
+    taken = sum(count for (_, what), count in counts.items() if what == Outcome.ACCEPTED)
+    return f"{'listening' if radius.running else 'NOT RUNNING'}, {total} datagrams, {taken} taken in"

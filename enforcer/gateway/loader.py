@@ -109,7 +109,7 @@ class Loader:
         try:
             config = load(self._path)
             _refuse_restart_only(self._path, in_force, config)
-            lists = load_lists(config, self._lenient, now, in_force=registry)
+            lists = load_lists(config, self._lenient, now, self._path, registry)
             _refuse_shrinking(config, registry, lists.registry)
         except (ConfigError, ListError, ReloadError) as error:
             return Refused(str(error), by)
@@ -177,6 +177,8 @@ def _refuse_restart_only(path: Path, before: Config, after: Config) -> None:
         *(f"control.{name}" for name in ("socket", "group")),
         *(f"sessions.{name}" for name in ("ttl", "capacity", "snapshot", "store")),
     ]
+    if bool(before.radius.clients) != bool(after.radius.clients):
+        raise ReloadError(f"{path}: radius.clients: to begin or to end receiving accounting needs a restart")
     for setting in fixed:
         section, name = setting.split(".")
         if getattr(getattr(before, section), name) != getattr(getattr(after, section), name):

@@ -15,6 +15,7 @@ from enforcer.gateway.exempt_status import exempt_names
 from enforcer.gateway.nfqueue import statistics
 from enforcer.gateway.ruleset import TABLE
 from enforcer.observe.metrics import build_info, decisions, kernel
+from enforcer.subscribers.radius.codec import Flaw
 
 if TYPE_CHECKING:
     from enforcer.gateway.daemon import Daemon
@@ -136,9 +137,14 @@ def _sessions(daemon: Daemon) -> Iterator[Metric]:
             "Accounting by access server and result; unknown or forged senders are never answered.",
             labels=["client", "result"],
         )
-        for (client, result), count in sorted(dict(radius.counts).items()):
-            datagrams.add_metric([client, str(result)], count)
-        yield datagrams
+        flaws = CounterMetricFamily(
+            "enforcer_radius_flaws",
+            "What accepted accounting lacked; without a number or an address it identifies nobody.",
+            labels=["client", "flaw"],
+        )
+        for (client, what), count in sorted(dict(radius.counts).items()):
+            (flaws if what in set(Flaw) else datagrams).add_metric([client, str(what)], count)
+        yield from (datagrams, flaws)
         yield CounterMetricFamily(
             "enforcer_radius_restarts", "Times the listener died and was started again.", value=radius.restarts
         )
