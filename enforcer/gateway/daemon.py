@@ -73,7 +73,7 @@ class Daemon:
         self._refusals = RefusalLog()
         self._listed = listed(lists.registry, now, float(config.registry.grace))
         self._loader = Loader(path, lenient, self._loaded)
-        self._watch = self._watched()
+        self._watch = Watch(self._files())
         self._results: SimpleQueue[Result | Callable[[], None]] = SimpleQueue()
         self._wanted: deque[tuple[str, Future[Answer]]] = deque()
         self._asking: list[Future[Answer]] = []
@@ -286,7 +286,8 @@ class Daemon:
         now = time.time()
         self.audit = AuditLog(self.config.audit.file)
         self.audit.reloaded(now, loaded.by, loaded.changes)
-        self._watch = self._watched()
+        if self._watch.paths != self._files():
+            self._watch = Watch(self._files())
         self._loader.keep(self.config, self.lists.registry)
         if self.config.exempt != before.exempt:
             self._stop_resolving()
@@ -364,11 +365,9 @@ class Daemon:
         self._refusals(decision)
         self.recent.add(decision, time.time())
 
-    def _watched(self) -> Watch:
-        files = [*self.config.registry.files]
-        if self.config.sessions.file is not None:
-            files.append(self.config.sessions.file)
-        return Watch(files)
+    def _files(self) -> tuple[Path, ...]:
+        sessions = self.config.sessions.file
+        return (*self.config.registry.files, *(() if sessions is None else (sessions,)))
 
     def _start_resolving(self) -> None:
         self.keeper = ExemptKeeper(self.config.exempt, self.config.exempt.memory, self.exemptions, self._wake)

@@ -15,7 +15,7 @@ class Watch:
     """Looks at files when asked. A file that is away is not a change: it may be on its way."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
-        self._paths = tuple(paths)
+        self.paths = tuple(paths)
         self._known = self._look()
         self._last = self._known
 
@@ -30,7 +30,7 @@ class Watch:
         return True
 
     def _look(self) -> tuple[_Signature | None, ...]:
-        return tuple(map(_signature, self._paths))
+        return tuple(map(_signature, self.paths))
 
 
 def _signature(path: Path) -> _Signature | None:

@@ -1,0 +1,118 @@
+"""The one writer of the kernel: one transaction for what comes together, and a full one after a refusal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from ipaddress import ip_network
+
+import pytest
+
+from enforcer.config import Config
+from enforcer.gateway import kernel, nft
+from enforcer.gateway.backend import Installation
+from enforcer.gateway.kernel import Change, Everything, Exempt, KernelWriter
+from enforcer.gateway.ruleset import Backend
+
+A, B, C = (ip_network(f"192.0.2.{n}") for n in (1, 2, 3))
+ENFORCE = Config.model_validate({"mode": "enforce", "enforce": ["wireguard"]})
+
+
+class Nft:
+    """Takes what is loaded; refuses while told to."""
+
+    def __init__(self) -> None:
+        self.loaded: list[str] = []
+        self.refusing = False
+
+    def load(self, text: str) -> None:
+        if self.refusing:
+            raise nft.CommandError("no")
+        if text:
+            self.loaded.append(text)
+
+    def wait(self, count: int) -> None:
+        deadline = time.monotonic() + 5
+        while len(self.loaded) < count and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert len(self.loaded) == count, self.loaded
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Nft:
+    made = Nft()
+    monkeypatch.setattr(nft, "load", made.load)
+    monkeypatch.setattr(kernel, "RETRY", 0.2)
+    return made
+
+
+@pytest.fixture
+def writer(fake: Nft) -> Iterator[KernelWriter]:
+    made = KernelWriter(Installation(Backend.NATIVE))
+    made.start(ENFORCE, {A}, set())
+    fake.wait(1)
+    yield made
+    fake.refusing = False
+    made.stop()
+    assert fake.loaded[-1].endswith("delete table inet enforcer\n")
+
+
+def test_changes_that_come_together_are_one_transaction(fake: Nft, writer: KernelWriter) -> None:
+    writer.post(Change(add=frozenset({B})))
+    writer.post(Change(add=frozenset({C}), remove=frozenset({A}), forget=True))
+    fake.wait(2)
+    assert fake.loaded[1].splitlines() == [
+        "add element inet enforcer registered4 { 192.0.2.2 }",
+        "delete element inet enforcer registered4 { 192.0.2.1 }",
+        "add element inet enforcer registered4 { 192.0.2.3 }",
+        "flush set inet enforcer rejected4",
+        "flush set inet enforcer rejected6",
+    ]
+
+
+def test_what_changes_nothing_is_not_written(fake: Nft, writer: KernelWriter) -> None:
+    writer.post(Change(add=frozenset({A}), remove=frozenset({B})))
+    writer.post(Exempt(frozenset()))
+    time.sleep(0.2)
+    fake.wait(1)
+
+
+def test_after_a_refusal_everything_is_written_anew_and_nothing_is_lost(fake: Nft, writer: KernelWriter) -> None:
+    fake.refusing = True
+    writer.post(Change(add=frozenset({B})))
+    deadline = time.monotonic() + 5
+    while not writer.failures and time.monotonic() < deadline:
+        time.sleep(0.01)
+    writer.post(Exempt(frozenset({C})))
+    time.sleep(0.1)
+    fake.refusing = False
+    fake.wait(2)
+    lines = fake.loaded[1].splitlines()
+    assert lines[0].startswith("flush set ")
+    assert any(
+        line.startswith("add element inet enforcer registered4 { ") and "192.0.2.2" in line for line in lines
+    )
+    assert "add element inet enforcer exempt4 { 192.0.2.3 }" in lines
+
+
+def test_a_refused_reload_leaves_the_sets_as_they_were(fake: Nft, writer: KernelWriter) -> None:
+    fake.refusing = True
+    everything = Everything(ENFORCE, frozenset({B}), frozenset(), table=False)
+    writer.post(everything)
+    with pytest.raises(nft.CommandError):
+        everything.done.result(5)
+    fake.refusing = False
+    again = Everything(ENFORCE, frozenset({A, B}), frozenset(), table=False)
+    writer.post(again)
+    again.done.result(5)
+    assert fake.loaded[1].splitlines()[0] == "add element inet enforcer registered4 { 192.0.2.2 }"
+
+
+def test_a_reload_of_the_table_brings_its_contents(fake: Nft, writer: KernelWriter) -> None:
+    everything = Everything(Config(), frozenset({B}), frozenset({C}), table=True)
+    writer.post(everything)
+    everything.done.result(5)
+    text = fake.loaded[1]
+    assert text.startswith("add table inet enforcer\ndelete table inet enforcer\n")
+    assert "add element inet enforcer registered4 { 192.0.2.2 }" in text
+    assert "add element inet enforcer exempt4 { 192.0.2.3 }" in text

@@ -1,0 +1,126 @@
+"""Reloads: what is told of the difference, and what may not replace the list in force."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import ip_network
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+
+from enforcer.config import Config, load
+from enforcer.gateway.loader import Listed, Loaded, Loader, Refused, Result, compare, listed
+from enforcer.lists import load_lists
+from enforcer.registry.lookup import Registry
+from enforcer.registry.model import Revocation
+from tests.unit.policy.worlds import DAY, NOW, TAG, registration
+
+GRACE = 30 * DAY
+
+
+def entry(number: int, **changes: object) -> object:
+    return registration(id=f"R-{number}", network=ip_network(f"192.0.2.{number}"), **changes)
+
+
+def registry(*entries: object) -> Registry:
+    return Registry(entries, NOW)  # type: ignore[arg-type]
+
+
+def test_the_difference_is_told_by_what_it_means_for_people() -> None:
+    before = registry(entry(1), entry(2), entry(3), entry(4, valid_from=NOW + DAY))
+    after = registry(
+        entry(1, vanished_at=NOW),
+        entry(2, revocation=Revocation("r", NOW - DAY, NOW, "l:1")),
+        entry(3),
+        entry(4, valid_from=NOW - DAY),
+        entry(5),
+    )
+    assert compare(before, after, NOW, GRACE) == {"added": ["R-4", "R-5"], "ended": ["R-2"], "in_grace": ["R-1"]}
+    assert compare(after, after, NOW, GRACE) == {"added": [], "ended": [], "in_grace": []}
+
+
+def test_what_the_kernel_may_decide_alone_and_until_when() -> None:
+    number = registration(network=None, tag=TAG, former_tags=(bytes(16),), valid_to=NOW + DAY)
+    conditional = entry(2, peers=(ip_network("203.0.113.1"),))
+    found = listed(registry(entry(1, valid_to=None), conditional, number), NOW, GRACE)
+    assert found == Listed(frozenset({ip_network("192.0.2.1")}), frozenset({TAG, bytes(16)}), NOW + DAY)
+
+
+class Running:
+    """A loader on files of a folder, its results at hand."""
+
+    def __init__(self, folder: Path, ids: Sequence[int], settings: str = "") -> None:
+        self.path = folder / "enforcer.yaml"
+        self.list = folder / "list.csv"
+        self.write(ids, settings)
+        self.config: Config = load(self.path)
+        self.registry = load_lists(self.config, False, NOW, self.path).registry
+        self._results: SimpleQueue[Result] = SimpleQueue()
+        self.loader = Loader(self.path, False, self._results.put)
+
+    def write(self, ids: Sequence[int], settings: str = "") -> None:
+        self.path.write_text("registry: {files: [list.csv], max_shrink: 20}\n" + settings)
+        rows = (f"R-{n},company,198.51.{n >> 8}.{n & 255}" for n in ids)
+        self.list.write_text("\n".join(["id,holder,address", *rows]) + "\n")
+
+    def reload(self) -> Result:
+        self.loader.reload(self.config, self.registry, "test")
+        self.loader.wait()
+        return self._results.get(timeout=5)
+
+
+def test_a_reload_that_grows_and_one_that_loses_a_few(tmp_path: Path) -> None:
+    running = Running(tmp_path, range(1, 101))
+    running.write(range(15, 121))
+    result = running.reload()
+    assert isinstance(result, Loaded)
+    assert len(result.changes["added"]) == 20
+    assert len(result.changes["in_grace"]) == 14
+    assert len(result.listed.networks) == 120
+
+
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [
+        (range(22, 101), "21 of 100 entries are gone, more than registry.max_shrink (20 percent)"),
+        (range(0), "no entry"),
+    ],
+)
+def test_a_list_that_lost_too_much_or_all_is_refused(tmp_path: Path, ids: Sequence[int], said: str) -> None:
+    running = Running(tmp_path, range(1, 101))
+    running.write(ids)
+    result = running.reload()
+    assert isinstance(result, Refused)
+    assert said in result.error
+
+
+def test_a_short_list_may_change_by_a_few_whatever_their_share(tmp_path: Path) -> None:
+    running = Running(tmp_path, range(1, 12))
+    running.write([11])
+    assert isinstance(running.reload(), Loaded)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("gateway: {queue: 9}\n", "gateway.queue changes only with a restart"),
+        ("metrics: {listen: null}\n", "metrics.listen changes only with a restart"),
+        ("sessions: {ttl: 1h}\n", "sessions.ttl changes only with a restart"),
+        ("mode: nonsense\n", "mode: 'nonsense'"),
+    ],
+)
+def test_what_cannot_change_while_running(tmp_path: Path, settings: str, said: str) -> None:
+    running = Running(tmp_path, [1])
+    running.write([1], settings)
+    result = running.reload()
+    assert isinstance(result, Refused)
+    assert said in result.error
+
+
+def test_a_bad_row_refuses_the_whole(tmp_path: Path) -> None:
+    running = Running(tmp_path, [1])
+    running.list.write_text("id,holder,address\nR-1,company,198.51.100.1\nR-2,company,nowhere\n")
+    result = running.reload()
+    assert isinstance(result, Refused)
+    assert "list.csv:3:" in result.error
