@@ -39,14 +39,17 @@ def explain(error: Exception) -> str:
         reason = getattr(cause, "reason", None) or "handshake failed"
         return f"TLS fails ({reason}): rediss:// is for a port that speaks TLS, redis:// for one that does not"
     if isinstance(error, said.TimeoutError) or isinstance(cause, TimeoutError):
-        return "no answer in time: the network between drops packets, or the store is overloaded or stopped"
+        return (
+            "no answer in time: the network between drops packets, the store is overloaded or stopped, or TLS is "
+            "spoken to a port that does not (redis:// is without)"
+        )
     for kind, told in _ANSWERS:
         if isinstance(error, kind):
             return told
     if isinstance(error, said.ResponseError):
         code = _CODE.match(str(error))
         return f"it refuses a command ({code[0] if code else 'no code'}): its own log may say why"
-    if cause is not None and cause.strerror:
+    if cause is not None and cause.strerror and not isinstance(cause, ConnectionResetError | BrokenPipeError):
         return f"{cause.filename}: {cause.strerror}" if cause.filename else f"cannot be reached: {cause.strerror}"
     return "it closed the connection: it stopped, has too many clients, or speaks TLS and we do not"
 

@@ -129,7 +129,9 @@ class SharedStore:
         self._thread.start()
 
     def close(self) -> None:
-        """Write what waits, for a second at the most, and stop."""
+        """Write what waits, for a second at the most, and stop. A second call does nothing."""
+        if self._closing.is_set():
+            return
         self._closing.set()
         self._work.set()
         if self._thread.ident is not None:

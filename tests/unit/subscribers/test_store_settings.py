@@ -139,6 +139,7 @@ CERTIFICATE.verify_message = "self-signed certificate"
         (said.ConnectionError(SECRET), "closed the connection"),
         (wrapped(ConnectionRefusedError(111, "Connection refused")), "Connection refused"),
         (wrapped(TimeoutError()), "no answer in time"),
+        (wrapped(ConnectionResetError(104, "Connection reset by peer")), "closed the connection"),
         (wrapped(CERTIFICATE), "store_ca_file"),
         (wrapped(ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")), "TLS"),
         (FileNotFoundError(2, "No such file or directory", "/etc/ca.pem"), "/etc/ca.pem: No such file"),
