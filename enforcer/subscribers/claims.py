@@ -6,7 +6,7 @@ Millions of these are in memory: addresses are kept as integers, times are secon
 from __future__ import annotations
 
 import math
-from enum import Enum, StrEnum
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 
 from enforcer.registry.model import Network
@@ -32,28 +32,19 @@ class SessionState(StrEnum):
     """Stopped; remembered so that reports from before its end do not bring it back."""
 
 
-class Standing(Enum):
-    """How a session's claim to one address stands."""
-
-    STANDS = 0
-    LAPSED = 1
-    """The session has since named other addresses of the family without this one: doubtful."""
-    SUPERSEDED = 2
-    """Another session of the same access server has taken the address over: no claim any more."""
-
-
 class Server:
     """An access server (NAS): its sessions by Acct-Session-Id.
 
-    Sessions begun no later than ``cleared`` ended then (Accounting-On or -Off). Sessions not heard of since
-    ``doubted`` are doubtful.
+    ``latest`` is the time of its latest report. Sessions begun no later than ``cleared`` ended then
+    (Accounting-On or -Off); those not heard of since ``doubted`` are doubtful.
     """
 
-    __slots__ = ("cleared", "doubted", "name", "sessions")
+    __slots__ = ("cleared", "doubted", "latest", "name", "sessions")
 
     def __init__(self, name: str | None) -> None:
         self.name = name
         self.sessions: dict[str, Record] = {}
+        self.latest = NEVER
         self.cleared = NEVER
         self.doubted = NEVER
 
@@ -61,12 +52,14 @@ class Server:
 class Record:
     """One session. ``begun`` is its Start, or the first report of it while that is unknown (not ``started``).
 
-    ``heard`` is the time of its latest report; ``doubted`` of the latest thing that contradicts it: it is
-    doubtful until heard of after that. ``state`` is the state last counted; ``state_at`` is the truth.
+    ``heard`` is the time of its latest report; ``kept`` of the latest that named no address, and so kept them all;
+    ``doubted`` of the latest thing that contradicts it: it is doubtful until heard of after that. ``state`` is
+    the state last counted; ``state_at`` is the truth.
     """
 
     __slots__ = (
-        "begun", "claims", "doubted", "ended", "heard", "server", "session", "started", "state", "tag", "tag_at",
+        "begun", "claims", "doubted", "ended", "heard", "kept", "server", "session", "started", "state", "tag",
+        "tag_at",
     )  # fmt: skip
 
     def __init__(self, server: Server, session: str, at: float) -> None:
@@ -75,6 +68,7 @@ class Record:
         self.begun = at
         self.heard = at
         self.started = False
+        self.kept = NEVER
         self.ended = NEVER
         self.doubted = NEVER
         self.tag: bytes | None = None
@@ -127,16 +121,43 @@ class Record:
 
 
 class Claim:
-    """A session's claim to an address: named in its reports from ``first`` to ``last``."""
+    """A session's claim to an address: named in its reports from ``first`` to ``last``.
 
-    __slots__ = ("first", "key", "last", "record", "standing")
+    ``superseded``: another session of the same access server has taken the address over. ``contested``: when
+    another session last claimed the address too; the claim is doubtful until it is named after that. ``lapsed``:
+    the session's latest reports leave open whether it still has the address, or under which number.
+    """
+
+    __slots__ = ("contested", "first", "key", "lapsed", "last", "record", "superseded")
 
     def __init__(self, record: Record, key: int, at: float) -> None:
         self.record = record
         self.key = key
         self.first = at
         self.last = at
-        self.standing = Standing.STANDS
+        self.contested = NEVER
+        self.lapsed = False
+        self.superseded = False
+
+    @property
+    def heard(self) -> float:
+        """The latest report that speaks for it: that names it, or names no address at all."""
+        return max(self.last, self.record.kept)
+
+    def state_at(self, now: float, ttl: float) -> SessionState:
+        """How it stands at ``now``; ``ttl`` in seconds. No better than its session, and ENDED when superseded."""
+        if self.superseded:
+            return SessionState.ENDED
+        state = self.record.state_at(now, ttl)
+        if state is SessionState.ENDED:
+            return state
+        if now - self.heard >= ttl:
+            return SessionState.STALE
+        return SessionState.DOUBTFUL if self.lapsed or self.last <= self.contested else state
+
+    def contest(self, now: float) -> None:
+        """Another session claims the address, as is known since ``now``."""
+        self.contested = max(now, self.last)
 
     def supersedes(self, other: Claim) -> bool:
         """Whether this claim ends the ``other``'s to the same address.

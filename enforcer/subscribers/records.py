@@ -113,10 +113,10 @@ class Records:
             record.tag, record.tag_at = None, NEVER
         return state
 
-    def doubt(self, record: Record, now: float) -> None:
-        """Have a record doubtful until it is heard of again."""
-        record.doubt(now)
-        self.settle(record, now)
+    def contest(self, claim: Claim, network: Network, now: float) -> None:
+        """Have a claim to ``network`` doubtful until it is named again."""
+        claim.contest(now)
+        self.changed.add(network)
 
     def restarted(self, server: Server) -> None:
         """Have every record of a server settled, as ``sweep`` comes by."""
@@ -141,13 +141,24 @@ class Records:
         elif state is SessionState.STALE:
             forget_at = record.heard + FORGET_AFTER * self.ttl
         else:
-            self._ageing.put(record, record.heard + self.ttl)
+            self._age_claims(record, now)
             return
         if now >= forget_at:
             self._forget(record)
         else:
             # Heard of again, it may be stale again in one time to live from now.
             self._fading.put(record, min(forget_at, now + self.ttl))
+
+    def _age_claims(self, record: Record, now: float) -> None:
+        """Reports can keep a session without keeping every address of it."""
+        self.drop(record, tuple(c for c in record.claims if now - c.heard >= FORGET_AFTER * self.ttl))
+        stale_at = record.heard + self.ttl
+        for claim in record.claims:
+            if now - claim.heard >= self.ttl:
+                self.changed.add(unpack(claim.key))
+            else:
+                stale_at = min(stale_at, claim.heard + self.ttl)
+        self._ageing.put(record, stale_at)
 
     def _evict(self, now: float) -> None:
         for _ in range(_EVICTION_TRIES):
@@ -162,7 +173,7 @@ class Records:
         for network in record.networks():
             for claim in (*self.by_address.at(network), *self.by_address.around(network)):
                 if claim.record is not record:
-                    self.doubt(claim.record, now)
+                    self.contest(claim, unpack(claim.key), now)
         self._forget(record)
         self.counts.evicted += 1
 

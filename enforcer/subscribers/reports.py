@@ -1,19 +1,20 @@
 """What a report of a session changes, by the time it speaks of and not by its arrival.
 
 - A session is named by its access server and Acct-Session-Id. A Start later than the one known begins it anew,
-  for ids are used again; whatever is older than its Start was said of an earlier session, and is ignored.
+  for ids are used again. What is older than its Start was said of an earlier session, or by a clock set back:
+  it changes nothing, and leaves the session doubtful until it is heard of again.
 - A Stop ends it, as does an Accounting-On or -Off of its server that is no older than its Start. A report from
-  before the end does not bring it back; one from after it makes it doubtful, and so does a Stop from before the
-  Start when it comes after it, for a clock may have been set back.
+  before the end does not bring it back; one from after it makes it doubtful.
 - *Same server*: a Start that names an address, or the second report that names it in a session whose Start was
   not heard, ends every claim to it last named before: at one server an address has one session at a time.
 - *Any other* report that names an address somebody claims (at another server; at the same time; out of order;
   the first of a session whose Start was not heard) contests it. Both claims stand, which is AMBIGUOUS, and the
-  other session stays doubtful until it is heard of again, even when the contest is over.
+  other stays doubtful until its session names the address again, even when the contest is over.
 - News more than CLOCK_SKEW late makes nobody a holder: there may be more of it to come. A report from more than
   CLOCK_SKEW in the future has no known time. Either leaves its session doubtful until punctual news of it.
-- An address is doubtful when others of its family are named without it. A session is when its number changes
-  in a report without address, or an address gives way to another in a report without number.
+- A report that names no address keeps the ones known; one that names some keeps those, and an address that no
+  report keeps goes stale by itself. It is doubtful when others of its family are named without it, and unless
+  it was named together with the session's number: an id may have been used again with no Start heard.
 
 Doubt is unknown, and unknown is accepted. A wrong holder is answered only while the end of the last session
 known at an address *and* every report that names the address in a later session are lost or still to come; and
@@ -23,7 +24,7 @@ for no longer than the time to live after the last report of that session, plus 
 from __future__ import annotations
 
 from enforcer.registry.model import Network
-from enforcer.subscribers.claims import CLOCK_SKEW, NEVER, Claim, Record, Standing, pack
+from enforcer.subscribers.claims import CLOCK_SKEW, NEVER, Claim, Record, pack, unpack
 from enforcer.subscribers.events import AccountingEvent, EventKind
 from enforcer.subscribers.records import Records
 
@@ -43,10 +44,11 @@ def take_in(records: Records, event: AccountingEvent, now: float) -> None:
     counts.ahead += ahead
     counts.late += late
     if event.kind in (EventKind.ON, EventKind.OFF):
-        _restart(records, event, now, ahead, late)
+        _restart(records, event, now, ahead)
         return
     at = now if ahead else event.at
     server = records.server(event.nas)
+    server.latest = max(server.latest, at)
     record = server.sessions.get(event.session)
     if record is None:
         record = records.admit(server, event.session, at, now)
@@ -61,19 +63,20 @@ def take_in(records: Records, event: AccountingEvent, now: float) -> None:
         elif event.kind is EventKind.STOP:
             record.ended = max(record.ended, at)
         record.heard = max(record.heard, at)
-        _number(records, record, event, at, now)
+        _number(records, record, event, at)
         _addresses(records, record, event, at, now, late)
     records.settle(record, now)
 
 
-def _restart(records: Records, event: AccountingEvent, now: float, ahead: bool, late: bool) -> None:
+def _restart(records: Records, event: AccountingEvent, now: float, ahead: bool) -> None:
     server = records.server(event.nas)
-    if event.at <= server.cleared:
+    if event.at == server.cleared:
         return
+    if ahead or event.at < server.latest:
+        # No telling what of its sessions came after the restart, and what before it by another clock.
+        server.doubted = server.latest
     if not ahead:
-        server.cleared = event.at
-    if ahead or late:
-        server.doubted = now
+        server.cleared = max(server.cleared, event.at)
     records.restarted(server)
     if not server.sessions:
         # Something has to remember the restart while reports from before it may still come.
@@ -87,8 +90,7 @@ def _place(records: Records, record: Record, kind: EventKind, at: float, now: fl
     """Give a report its place in the life of its session; whether it is of that life."""
     if at < record.begun:
         if record.started:
-            if kind is EventKind.STOP:
-                record.doubt(now)
+            record.doubt(now)
             return False
         record.begun = at
         record.started = kind is EventKind.START
@@ -108,38 +110,47 @@ def _begin_anew(records: Records, record: Record, at: float) -> None:
         record.ended = NEVER
 
 
-def _number(records: Records, record: Record, event: AccountingEvent, at: float, now: float) -> None:
+def _number(records: Records, record: Record, event: AccountingEvent, at: float) -> None:
     if event.tag is None or at < record.tag_at:
         return
     if event.tag != record.tag:
-        if record.tag is not None and (at == record.tag_at or (record.claims and not event.addresses)):
-            record.doubt(now)
         record.tag = event.tag
-        records.changed.update(record.networks())
+        for claim in record.claims:
+            _set_lapsed(records, claim, True)
     record.tag_at = at
 
 
 def _addresses(
     records: Records, record: Record, event: AccountingEvent, at: float, now: float, late: bool
 ) -> None:
-    news: list[tuple[Claim, Network, bool]] = []
-    for network in event.addresses:
+    if not event.addresses:
+        record.kept = max(record.kept, at)
+        return
+    of_its_number = event.tag == record.tag
+    named: list[Claim] = []
+    news = False
+    for network in dict.fromkeys(event.addresses):
         claim = record.claim(pack(network))
+        new = claim is None
         if claim is None:
-            news.append((records.claim(record, network, at), network, True))
+            claim = records.claim(record, network, at)
+            claim.lapsed = not of_its_number
             records.changed.add(network)
             if late:
                 record.doubt(now)
-        elif at < claim.first:
+        named.append(claim)
+        if at < claim.first:
             claim.first = at
-        elif at > claim.last and event.kind is not EventKind.STOP:
+        elif new or (at > claim.last and event.kind is not EventKind.STOP):
+            news = True
             claim.last = at
-            news.append((claim, network, False))
-    for claim, network, new in news:
-        _contest(records, claim, network, new, now)
+            if claim.contested > NEVER:
+                records.changed.add(network)
+            if of_its_number:
+                _set_lapsed(records, claim, False)
+            _contest(records, claim, network, new, now)
     if news and len(record.claims) > 1:
-        if _lapse(records, record) and event.tag is None and record.tag is not None:
-            record.doubt(now)
+        _give_way(records, record, named, at, now)
         latest_first = sorted(record.claims, key=lambda claim: claim.last, reverse=True)
         records.drop(record, tuple(latest_first[MOST_ADDRESSES:]))
 
@@ -152,36 +163,37 @@ def _contest(records: Records, claim: Claim, network: Network, new: bool, now: f
         if rival is claim.record:
             continue
         if claim.supersedes(other):
-            if other.standing is not Standing.SUPERSEDED:
-                other.standing = Standing.SUPERSEDED
-                records.changed.add(network)
-                records.counts.superseded += not rival.over
+            records.counts.superseded += not (other.superseded or rival.over)
+            other.superseded = True
+            records.changed.add(network)
         elif other.supersedes(claim):
             superseded = True
             # A session new to us, at the address before its holder: old news, or a clock that was set back.
             if new and not claim.record.over:
-                records.doubt(rival, now)
-        elif other.standing is not Standing.SUPERSEDED and not rival.over:
-            records.doubt(rival, now)
-    if superseded:
-        claim.standing = Standing.SUPERSEDED
-    elif claim.standing is Standing.SUPERSEDED:
-        claim.standing = Standing.STANDS
+                records.contest(other, network, now)
+        elif not other.superseded and not rival.over:
+            records.contest(other, network, now)
+    if superseded is not claim.superseded:
+        claim.superseded = superseded
         records.changed.add(network)
 
 
-def _lapse(records: Records, record: Record) -> bool:
-    """Whether an address just gave way to others of its family."""
-    gave_way = False
-    for family in (0, 1):
-        claims = [claim for claim in record.claims if claim.key & 1 == family]
-        latest = max((claim.last for claim in claims), default=NEVER)
-        for claim in claims:
-            if claim.standing is Standing.SUPERSEDED:
-                continue
-            standing = Standing.STANDS if claim.last == latest else Standing.LAPSED
-            if standing is not claim.standing:
-                gave_way |= standing is Standing.LAPSED
-                claim.standing = standing
-                records.changed.update(record.networks())
-    return gave_way
+def _give_way(records: Records, record: Record, named: list[Claim], at: float, now: float) -> None:
+    """Of each family a report names addresses of, those that were not named at the latest time lapse."""
+    for family in {claim.key & 1 for claim in named}:
+        others = [claim for claim in record.claims if claim.key & 1 == family and claim not in named]
+        latest = max((claim.last for claim in others), default=NEVER)
+        for claim in others:
+            if claim.last <= at:
+                _set_lapsed(records, claim, True)
+        for claim in named:
+            if claim.key & 1 == family and claim.last <= latest:
+                # Others were named later, or at the same time apart: by its clock, if that was not set back.
+                _set_lapsed(records, claim, True)
+                record.doubt(now)
+
+
+def _set_lapsed(records: Records, claim: Claim, lapsed: bool) -> None:
+    if claim.lapsed is not lapsed:
+        claim.lapsed = lapsed
+        records.changed.add(unpack(claim.key))

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from enforcer.registry.model import Network
-from enforcer.subscribers.claims import NEVER, Record, SessionState, Standing, unpack
+from enforcer.subscribers.claims import NEVER, Record, SessionState, unpack
 from enforcer.subscribers.events import AccountingEvent
 from enforcer.subscribers.model import Holding, HoldingState
 from enforcer.subscribers.records import Records, TableCounts
@@ -85,7 +85,7 @@ class SessionTable:
         for claim in self._put(session).claims:
             others = self._records.by_address.at(unpack(claim.key))
             if any(other.supersedes(claim) for other in others):
-                claim.standing = Standing.SUPERSEDED
+                claim.superseded = True
         return self._records.take_changed()
 
     def apply(self, event: AccountingEvent, now: float) -> frozenset[Network]:
@@ -113,13 +113,14 @@ class SessionTable:
         With ``tags`` only those whose number has one of them: of a million sessions, it is making them that
         takes time. The table must not change while they are read.
         """
+        ttl = self._records.ttl
         for server in self._records.servers.values():
             for record in server.sessions.values():
                 if tags is not None and (record.tag is None or record.tag not in tags):
                     continue
-                if record.state_at(now, self._records.ttl) in _LIVE:
-                    standing = (claim for claim in record.claims if claim.standing is Standing.STANDS)
-                    addresses = tuple(unpack(claim.key) for claim in standing)
+                if record.state_at(now, ttl) in _LIVE:
+                    live = (claim for claim in record.claims if claim.state_at(now, ttl) in _LIVE)
+                    addresses = tuple(unpack(claim.key) for claim in live)
                     yield Session(record.session, addresses, record.tag, record.heard, server.name)
 
     def holder(self, address: bytes, now: float) -> Holding:
@@ -136,16 +137,14 @@ class SessionTable:
         doubtful: Record | None = None
         contested = False
         for claim in self._records.by_address.covering(address):
-            if claim.standing is Standing.SUPERSEDED:
-                continue
             record = claim.record
-            state = record.state_at(now, self._records.ttl)
+            state = claim.state_at(now, self._records.ttl)
             if state is SessionState.ENDED:
                 continue
             if state is SessionState.STALE:
                 if stale is None or record.heard > stale.heard:
                     stale = record
-            elif state is SessionState.DOUBTFUL or claim.standing is Standing.LAPSED:
+            elif state is SessionState.DOUBTFUL:
                 contested |= doubtful is not None and doubtful is not record
                 doubtful = record
             elif live is not None and live is not record:
@@ -170,9 +169,10 @@ class SessionTable:
         if record is None:
             record = records.admit(server, session.key, session.heard_at, session.heard_at)
         records.drop(record, record.claims)
+        server.latest = max(server.latest, session.heard_at)
         record.begun = record.heard = session.heard_at
         record.started = True
-        record.ended = record.doubted = NEVER
+        record.kept = record.ended = record.doubted = NEVER
         record.tag, record.tag_at = session.tag, session.heard_at
         for network in dict.fromkeys(session.addresses):
             records.claim(record, network, session.heard_at)
