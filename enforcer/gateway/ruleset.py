@@ -16,6 +16,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from enforcer.config import Config
 from enforcer.fingerprints.catalogue import all_shapes
 from enforcer.fingerprints.detection import Family
+from enforcer.fingerprints.shape import Shape
+from enforcer.gateway.dispatch import dispatch
 from enforcer.wire.packet import Protocol
 
 TABLE = "inet enforcer"
@@ -139,13 +141,16 @@ def _body(config: Config, backend: Backend) -> Iterator[str]:
     for family in Family:
         yield from _chain(f"{family}_handshake", _candidate(config, family, backend, family in enforced))
     for protocol in (Protocol.UDP, Protocol.TCP):
-        yield from _chain(f"{protocol.label}_shapes", _shapes(protocol, tuple(Family), "handshake"))
+        rules, chains = dispatch(protocol, _of(protocol, tuple(Family)), lambda shape: f"{shape.family}_handshake")
+        for name, each in chains.items():
+            yield from _chain(name, each)
+        yield from _chain(f"{protocol.label}_shapes", rules)
     yield from _chain("early", _early())
     for family in enforced:
         yield from _chain(f"{family}_verdict", _verdict(config, family))
     if enforced:
         for protocol in (Protocol.UDP, Protocol.TCP):
-            yield from _chain(f"{protocol.label}_verdicts", _shapes(protocol, enforced, "verdict"))
+            yield from _chain(f"{protocol.label}_verdicts", _verdicts(protocol, enforced))
     yield from _chain("late", _late(config, bool(enforced)))
 
 
@@ -172,11 +177,14 @@ def _late(config: Config, enforcing: bool) -> Iterator[str]:
     yield f"meta mark & {bits.mask:#x} == {bits.candidate:#x} meta mark set meta mark & {_others(bits)}"
 
 
-def _shapes(protocol: Protocol, families: tuple[Family, ...], step: str) -> Iterator[str]:
-    for shape in all_shapes():
-        if shape.protocol is protocol and shape.family in families:
-            for match in shape.nft():
-                yield f'{match} goto {shape.family}_{step} comment "{shape.name}"'
+def _of(protocol: Protocol, families: tuple[Family, ...]) -> Iterator[Shape]:
+    return (shape for shape in all_shapes() if shape.protocol is protocol and shape.family in families)
+
+
+def _verdicts(protocol: Protocol, families: tuple[Family, ...]) -> Iterator[str]:
+    for shape in _of(protocol, families):
+        for match in shape.nft():
+            yield f'{match} goto {shape.family}_verdict comment "{shape.name}"'
 
 
 def _seen() -> Iterator[str]:
@@ -209,7 +217,7 @@ def _candidate(config: Config, family: Family, backend: Backend, enforced: bool)
         yield f"meta mark set meta mark & {_others(bits)}"
         yield f"queue flags bypass to {queue_range(config)}"
     else:
-        yield f"meta mark set meta mark & {_others(bits)} | {bits.candidate:#x}"
+        yield f"meta mark set meta mark & {_others(bits)} | {bits.candidate:#x} accept"
 
 
 def _verdict(config: Config, family: Family) -> Iterator[str]:
