@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -278,3 +279,48 @@ def test_the_daemon_is_woken_for_each_and_not_for_nothing(world: World) -> None:
         selector.register(other.store, selectors.EVENT_READ)
         assert selector.select(SOON)
     assert other.holds(TAG)
+
+
+def test_a_gateway_is_current_under_load_too(world: World) -> None:
+    url = world.store().url
+    one, other = world.gateway(url), world.gateway(url)
+    began, worst = time.time(), 0.0
+    while time.time() < began + 1.5:
+        for number in range(10):
+            one.store.put(event(session=f"s{number}"), time.time())
+        other.follow()
+        current = other.store.state.current_at
+        assert current is not None
+        worst = max(worst, time.time() - current)
+        time.sleep(0.005)
+    assert worst < SOON
+
+
+def test_another_process_is_read_anew_for_it_may_have_lost_its_last_moments(world: World) -> None:
+    store = world.store()
+    one, other = world.gateway(store.url), world.gateway(store.url)
+    one.hear(event())
+    eventually(lambda: other.holds(TAG))
+    store.client().save()
+    store.kill()
+    store.start_again()
+    for gateway in (one, other):
+        eventually(partial(lambda each: each.store.state.resyncs == 2, gateway), 8)
+        stays([gateway], TAG, 0.2)
+
+
+def test_who_comes_later_finds_no_quarrel_over_addresses_that_were_given_on(world: World) -> None:
+    url = world.store().url
+    one = world.gateway(url)
+    now = time.time() - 30
+    addresses = [f"203.0.113.{number}" for number in range(40)]
+    for address in addresses:
+        for each in (
+            event(session=f"first {address}", address=address, tag=OTHER_TAG, at=now),
+            event(EventKind.STOP, session=f"first {address}", address=address, tag=OTHER_TAG, at=now + 10),
+            event(session=f"second {address}", address=address, at=now + 20),
+        ):
+            one.store.put(each, each.at)
+    eventually(lambda: one.store.state.sent == 120)
+    late = world.gateway(url)
+    assert [address for address in addresses if not late.holds(TAG, address)] == []

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -177,3 +178,17 @@ def test_no_number_is_in_the_store_nor_on_its_disk(world: World) -> None:
     for form in (digits, digits[:6], digits[-6:]):
         assert form.encode() not in dump
         assert int(form).to_bytes(8, "big").lstrip(b"\0") not in dump
+
+
+def test_what_two_gateways_heard_alike_is_told_once(world: World) -> None:
+    store = world.store()
+    one, other = world.gateway(store.url), world.gateway(store.url)
+    both = event()
+    one.hear(both)
+    eventually(lambda: one.store.state.sent == 1)
+    other.hear(both)
+    eventually(lambda: other.store.state.sent == 1)
+    client = store.client()
+    # The entry that marks the stream's beginning, or one each of two that saw it empty; then the event.
+    entries: Any = client.xrange(next(client.scan_iter("*:events")))
+    assert len([fields for _, fields in entries if fields[b"e"]]) == 1

@@ -43,7 +43,7 @@ BATCH = 256
 READ = 1000
 """Entries of the stream in one read."""
 
-RECEIVE = 500
+RECEIVE = 128
 """Events handed to the daemon at once: verdicts wait for no longer than these take."""
 
 OFFERS = 2000
@@ -117,10 +117,14 @@ class SharedStore:
         self._position: bytes | None = None
         self._cursor: int | None = None
         self._write_after = 0.0
-        # Written by the thread, but for ``_dropped``; read by all.
+        # The daemon writes ``_dropped``, ``_handed_over`` and, when a mark is reached, ``_current_at``; the thread
+        # the others. All may read.
         self._connected = False
         self._last_contact: float | None = None
         self._current_at: float | None = None
+        # With as many events handed over, all is known that the store had at that time.
+        self._mark: tuple[int, float] | None = None
+        self._handed_over = 0
         self._sent = self._received = self._dropped = self._unreadable = self._resyncs = self._offered = 0
         self._failure: str | None = None
 
@@ -160,6 +164,10 @@ class SharedStore:
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._readable)
         events = [self._inbox.popleft() for _ in range(min(len(self._inbox), RECEIVE))]
+        self._handed_over += len(events)
+        mark = self._mark
+        if mark is not None and self._handed_over >= mark[0]:
+            self._current_at, self._mark = mark[1], None
         if self._offer_due:
             self._offer_due = False
             self._offering = self._live()
@@ -294,8 +302,11 @@ class SharedStore:
             self._wake_daemon()
         if len(entries) == READ:
             return True
-        if self._cursor is None and not self._inbox:
-            self._current_at = time.time()
+        if self._cursor is None:
+            if not self._inbox:
+                self._current_at, self._mark = time.time(), None
+            elif self._mark is None:
+                self._mark = (self._received, time.time())
         return False
 
     def _read_records(self, client: Client) -> bool:
