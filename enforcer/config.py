@@ -37,6 +37,15 @@ class ConfigError(Exception):
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_sections(cls, data: Any) -> Any:
+        # A section with every line of it commented out is null in YAML, and means its defaults.
+        if not isinstance(data, dict):
+            return data
+        sections = {name for name, field in cls.model_fields.items() if isinstance(field.default, _Section)}
+        return {name: value for name, value in data.items() if value is not None or name not in sections}
+
 
 class Subscribers(_Section):
     """Which side of a flow is the subscriber's: by interface, by prefix, or both."""

@@ -109,6 +109,10 @@ def test_paths_in_lists_are_relative_to_the_file_too() -> None:
     assert parse(text, HERE).radius.clients[0].secret_file == Path("/etc/enforcer/s")
 
 
+def test_a_section_with_every_line_commented_out_has_its_defaults() -> None:
+    assert parse("registry:\n  # files: [x]\nexempt:\n  wifi_calling:\n", HERE) == Config()
+
+
 def test_two_lines_of_one_name_are_refused() -> None:
     line = "{name: a, class: static, prefixes: [10.0.0.0/8]}"
     assert "two lines are named 'a'" in errors(f"lines: [{line}, {line}]")[0]
