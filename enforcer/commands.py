@@ -10,7 +10,8 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from enforcer.config import Config, ConfigError, load
+from enforcer.config import Config
+from enforcer.config_file import ConfigError, load
 from enforcer.gateway import nft
 from enforcer.gateway.control import ControlError, ask
 from enforcer.gateway.exempt_keeper import remembered

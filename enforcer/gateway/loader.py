@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from enforcer.config import Config, ConfigError, load
+from enforcer.config import Config
+from enforcer.config_file import ConfigError, load
 from enforcer.lists import ListError, Lists, keep_memory, load_lists
 from enforcer.registry.lookup import Registry
 from enforcer.registry.model import Network, Registration, Status

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from enforcer.config import Config, ConfigError, load, parse
+from enforcer.config import Config
+from enforcer.config_file import ConfigError, load, parse
 
 HERE = Path("/etc/enforcer/enforcer.yaml")
 

@@ -9,7 +9,8 @@ from queue import SimpleQueue
 
 import pytest
 
-from enforcer.config import Config, load
+from enforcer.config import Config
+from enforcer.config_file import load
 from enforcer.gateway.loader import Listed, Loaded, Loader, Refused, Result, compare, listed
 from enforcer.lists import load_lists
 from enforcer.registry.lookup import Registry
