@@ -20,6 +20,7 @@ from enforcer.subscribers.number import Tagger
 from enforcer.subscribers.radius.clients import ClientEntry, load_clients
 from enforcer.subscribers.radius.settings import Settings
 from enforcer.subscribers.sessions_file import load_sessions
+from enforcer.subscribers.store.settings import StoreSettings, load_password, parse_address
 from enforcer.subscribers.table import SessionTable
 
 
@@ -36,14 +37,15 @@ class ListError(Exception):
 class Lists:
     """What was loaded, what the operator should know of it, and the problems a lenient load left out.
 
-    ``sessions`` are those of the sessions file; ``radius`` is None without access servers. ``tagger`` is None
-    without a key.
+    ``sessions`` are those of the sessions file; ``radius`` is None without access servers, ``store`` without a
+    shared store, ``tagger`` without a key.
     """
 
     registry: Registry
     sessions: SessionTable
     tagger: Tagger | None
     radius: Settings | None
+    store: StoreSettings | None
     notices: tuple[Notice, ...]
     problems: tuple[Problem, ...]
 
@@ -96,12 +98,14 @@ def load_lists(
         findings.problems.extend(read.problems)
         refused = refused or read.refused
     radius = _radius(config, path, keys, findings)
-    if refused or (config.radius.clients and radius is None):
+    store = _store(config, path, keys, findings)
+    wanted = (bool(config.radius.clients), config.sessions.store is not None)
+    if refused or wanted != (radius is not None, store is not None):
         raise ListError(findings.problems, findings.notices)
     if config.registry.files:
         registrations = _with_memory(config, registrations, in_force, now, findings)
     registry = Registry(registrations, as_of)
-    return Lists(registry, sessions, tagger, radius, tuple(findings.notices), tuple(findings.problems))
+    return Lists(registry, sessions, tagger, radius, store, tuple(findings.notices), tuple(findings.problems))
 
 
 def keep_memory(config: Config, registry: Registry) -> str | None:
@@ -129,6 +133,29 @@ def _radius(config: Config, path: Path, keys: tuple[bytes, ...], findings: Findi
         tuple(split_listen(listen) for listen in config.radius.listen),
         config.radius.number_attribute,
     )
+
+
+def _store(config: Config, path: Path, keys: tuple[bytes, ...], findings: Findings) -> StoreSettings | None:
+    sessions = config.sessions
+    if sessions.store is None:
+        return None
+    if not keys:
+        findings.fatal(str(path), None, "needs numbers.key_file, the same at every gateway", "sessions.store")
+        return None
+    try:
+        address = parse_address(sessions.store)
+    except ValueError as error:
+        findings.fatal(str(path), None, str(error), "sessions.store")
+        return None
+    password = None
+    if sessions.store_password_file is not None:
+        try:
+            password = load_password(sessions.store_password_file)
+        except ValueError as error:
+            told = str(error).removeprefix(f"{sessions.store_password_file}: ")
+            findings.fatal(str(sessions.store_password_file), None, told)
+            return None
+    return StoreSettings(address, float(sessions.ttl), keys[0], password, sessions.store_ca_file)
 
 
 def _with_memory(

@@ -52,6 +52,7 @@ class Reason(StrEnum):
     MAPPING_STALE = "mapping_stale"
     MAPPING_AMBIGUOUS = "mapping_ambiguous"
     MAPPING_NUMBERLESS = "mapping_numberless"
+    MAPPING_CUT_OFF = "mapping_cut_off"
     NOT_REGISTERED = "not_registered"
     NOT_YET_VALID = "not_yet_valid"
     OTHER_PROTOCOL = "other_protocol"
@@ -136,6 +137,7 @@ _MAPPING_REASONS = {
     HoldingState.STALE: Reason.MAPPING_STALE,
     HoldingState.AMBIGUOUS: Reason.MAPPING_AMBIGUOUS,
     HoldingState.NUMBERLESS: Reason.MAPPING_NUMBERLESS,
+    HoldingState.CUT_OFF: Reason.MAPPING_CUT_OFF,
 }
 
 _ENTRY_REASONS = {
@@ -153,6 +155,7 @@ _UNKNOWN_ORDER = (
     Reason.MAPPING_NUMBERLESS,
     Reason.MAPPING_STALE,
     Reason.MAPPING_AMBIGUOUS,
+    Reason.MAPPING_CUT_OFF,
 )
 
 

@@ -71,6 +71,10 @@ REASONS: dict[Reason, Words] = {
         "The session that holds this address came without a number.",
         "Accounting that carries the number.",
     ),
+    Reason.MAPPING_CUT_OFF: Words(
+        "This gateway is cut off from the others, and one of them may know who holds this address by now.",
+        "The shared store can be reached again.",
+    ),
     Reason.NOT_REGISTERED: Words(
         "The line has a way to register, and nothing on the list matches it.",
         "Register the address (static line) or the mobile number; it counts as soon as the list has it.",

@@ -113,6 +113,10 @@ def _status(daemon: Daemon, now: float) -> list[tuple[str, str]]:
     lines.append(("sessions", states or "none"))
     radius = daemon.follower.radius
     lines.append(("accounting", _radius(radius)))
+    store = daemon.follower.store
+    if store is not None:
+        state = store.state
+        lines.append(("store", "connected" if state.connected else f"NOT CONNECTED: {state.failure}"))
     lines.append(("judged", f"{daemon.worker.packets} packets, {daemon.worker.errors} errors"))
     lines.append(("last reload", "in force" if daemon.reloads.successful else "refused: see the log"))
     return lines

@@ -18,7 +18,6 @@ from enforcer import __version__
 from enforcer.config import Config
 from enforcer.config_fields import split_listen
 from enforcer.engine import Engine
-from enforcer.fingerprints.detection import Family
 from enforcer.gateway.answers import answer
 from enforcer.gateway.backend import Installation, detect
 from enforcer.gateway.control import Answer, Asker, ControlServer, Request
@@ -31,6 +30,7 @@ from enforcer.gateway.nfqueue import Queue
 from enforcer.gateway.ruleset import enforcing, marks
 from enforcer.gateway.sets import exempt, unconditional
 from enforcer.gateway.signals import handled
+from enforcer.gateway.stance import Stance
 from enforcer.gateway.status import Reloads, sources
 from enforcer.gateway.watch import LOOK, Watch
 from enforcer.gateway.worker import Worker
@@ -39,7 +39,7 @@ from enforcer.observe.audit import AuditLog
 from enforcer.observe.metrics import DecisionCounts, GatewayCollector, serve
 from enforcer.observe.recent import RecentRefusals
 from enforcer.observe.refusals import RefusalLog
-from enforcer.policy import Decision, HeldBack, Policy
+from enforcer.policy import Decision, Policy
 from enforcer.registry.model import Network
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class Daemon:
         self._wake_write.setblocking(False)
         self._stopping = False
         self._hung_up = False
-        self._held_back: dict[Family, HeldBack | None] = {}
+        self._stance = Stance()
         self._exempt_changed = False
         self._changed: set[Network] = set()
         self._next_look = 0.0
@@ -108,8 +108,8 @@ class Daemon:
             stack.callback(self._wake_write.close)
             queues = [stack.enter_context(contextlib.closing(queue)) for queue in self._bind()]
             self._serve_metrics(stack)
-            self.follower.start(self.lists.radius)
             stack.callback(self.follower.close)
+            self.follower.start(self.lists.radius, self.lists.store)
             self._listen_to_control(stack)
             stack.enter_context(handled(self._wake_write, self._stop, self._hang_up))
             self.kernel = KernelWriter(Installation(detect(self.config)))
@@ -119,7 +119,7 @@ class Daemon:
             self._loader.keep(self.config, self.lists.registry)
             self._start_resolving()
             stack.callback(self._stop_resolving, wait=True)
-            self._report_stance(now)
+            self._stance.report(self.config, self.policy, now)
             log.info("enforcer %s ready: mode %s", __version__, self.config.mode)
             self._loop(queues)
             log.info("stopping")
@@ -168,7 +168,9 @@ class Daemon:
                 selector.register(queue, selectors.EVENT_READ, queue.handle)
             selector.register(self._wake_read, selectors.EVENT_READ, self._woken)
             if self.follower.radius is not None:
-                selector.register(self.follower.radius, selectors.EVENT_READ, self._accounting)
+                selector.register(self.follower.radius, selectors.EVENT_READ, self.follower.take_accounting)
+            if self.follower.store is not None:
+                selector.register(self.follower.store, selectors.EVENT_READ, self.follower.take_shared)
             next_tick = time.monotonic() + TICK
             while not self._stopping:
                 for key, _ in selector.select(max(0.0, next_tick - time.monotonic())):
@@ -204,9 +206,6 @@ class Daemon:
             # With the next tick: names are resolved by the thousand, and many bring something.
             self._exempt_changed = True
 
-    def _accounting(self) -> None:
-        self.follower.take_accounting(time.time())
-
     def _tick(self) -> None:
         now = time.time()
         self.follower.tick(now)
@@ -221,7 +220,7 @@ class Daemon:
             self.recent.expire(now)
         if now >= self._listed.valid_until and not self._loader.busy:
             self._loader.reconsider(self.lists.registry, float(self.config.registry.grace))
-        self._report_stance(now)
+        self._stance.report(self.config, self.policy, now)
 
     def _asked(self, request: Request, asker: Asker) -> Future[Answer]:
         """Called in the control socket's thread; answered in the loop's."""
@@ -247,7 +246,7 @@ class Daemon:
             by = self._wanted[0][0]
             self._asking = [future for _, future in self._wanted]
             self._wanted.clear()
-            self._loader.reload(self.config, self.lists.registry, by)
+            self._loader.reload(self.config, self.lists, by)
 
     def _loaded(self, result: Result) -> None:
         """Called in the loader's thread."""
@@ -295,8 +294,8 @@ class Daemon:
         for notice in (*self.lists.notices, *self.lists.problems):
             log.warning("%s", notice)
         self.reloads.succeeded(now)
-        self._held_back.clear()
-        self._report_stance(now)
+        self._stance.say_again()
+        self._stance.report(self.config, self.policy, now)
         changes = ", ".join(f"{len(ids)} {what.replace('_', ' ')}" for what, ids in loaded.changes.items())
         log.info(
             "reloaded (%s): mode %s, %d registrations, %s",
@@ -358,7 +357,7 @@ class Daemon:
             self.follower.replace_all(lists.sessions, now)
 
     def _policy(self) -> Policy:
-        return Policy(self.config, self.lists.registry, self.follower.table, self.exemptions)
+        return Policy(self.config, self.lists.registry, self.follower, self.exemptions)
 
     def _observe(self, decision: Decision) -> None:
         self.decisions(decision)
@@ -377,23 +376,6 @@ class Daemon:
         if self.keeper is not None:
             self.keeper.stop(wait)
             self.keeper = None
-
-    def _report_stance(self, now: float) -> None:
-        """Say once, whenever it changes, whether each family named is really refused."""
-        for family in self.config.enforce:
-            held_back = self.policy.held_back(family, now)
-            if family in self._held_back and self._held_back[family] == held_back:
-                continue
-            self._held_back[family] = held_back
-            if held_back is HeldBack.WIFI_CALLING:
-                missing = self.exemptions.wifi_calling_missing(now)
-                log.warning(
-                    "IPSEC IS NOT ENFORCED: it carries everyone's Wi-Fi calling, emergency calls among it, and "
-                    "the exemptions for it are not known (%s). It is monitored until they are.",
-                    missing,
-                )
-            elif held_back is None:
-                log.info("enforcing %s", family)
 
     def _remove(self) -> None:
         self.kernel.stop()

@@ -6,32 +6,44 @@ The daemon's loop calls in; what each change means for the kernel's sets is aske
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Container
 
 from enforcer.config import Config
 from enforcer.registry.model import Network
+from enforcer.subscribers.model import Holding, HoldingState
 from enforcer.subscribers.radius.process import RadiusProcess
 from enforcer.subscribers.radius.settings import Settings
+from enforcer.subscribers.store.offers import offers
+from enforcer.subscribers.store.settings import StoreSettings
+from enforcer.subscribers.store.shared import SharedStore
 from enforcer.subscribers.table import SessionTable
 
 log = logging.getLogger(__name__)
+
+CUT_OFF = 60.0
+"""Seconds without the shared store's news after which nothing is held against anybody by a session."""
 
 EXPIRE_AT_ONCE = 2000
 """Sessions looked at for expiry in one tick: some milliseconds of the loop's time."""
 
 
 class SessionFollower:
-    """Keeps one session table up to date."""
+    """Keeps one session table up to date, and answers from it."""
 
     def __init__(self, config: Config) -> None:
         self.table = SessionTable(float(config.sessions.ttl), config.sessions.capacity)
         self.radius: RadiusProcess | None = None
+        self.store: SharedStore | None = None
         self._changed: set[Network] = set()
 
-    def start(self, radius: Settings | None) -> None:
+    def start(self, radius: Settings | None, store: StoreSettings | None) -> None:
         """Start what the configuration names. Raises RadiusError when a port cannot be had."""
         if radius is not None:
             self.radius = RadiusProcess(radius)
+        if store is not None:
+            self.store = SharedStore(store, lambda: offers(self.table.live(time.time())))
+            self.store.start()
 
     def reconfigure(self, radius: Settings | None) -> None:
         """Go on with other settings. Raises RadiusError, and goes on with the old, when a port cannot be had.
@@ -46,12 +58,38 @@ class SessionFollower:
         if self.radius is not None:
             self.radius.close()
             self.radius = None
+        if self.store is not None:
+            self.store.close()
+            self.store = None
 
-    def take_accounting(self, now: float) -> None:
-        """Take in some of the accounting that waits, at ``now`` in epoch seconds."""
-        if self.radius is not None:
-            for event in self.radius.receive():
-                self._changed |= self.table.apply(event, now)
+    def holder(self, address: bytes, now: float) -> Holding:
+        """Who holds an address (4 or 16 bytes) at ``now``, epoch seconds.
+
+        Cut off from the other gateways, what this one knows stands for the registered and proves nothing against
+        anybody: the address may have passed to somebody else by what another gateway heard.
+        """
+        holding = self.table.holder(address, now)
+        if self.store is not None and holding.state is HoldingState.FRESH:
+            current_at = self.store.current_at
+            if current_at is None or now - current_at > CUT_OFF:
+                return holding._replace(state=HoldingState.CUT_OFF)
+        return holding
+
+    def take_accounting(self) -> None:
+        """Take in some of the accounting that waits."""
+        if self.radius is None:
+            return
+        now = time.time()
+        for event in self.radius.receive():
+            self._changed |= self.table.apply(event, now)
+            if self.store is not None:
+                self.store.put(event, now)
+
+    def take_shared(self) -> None:
+        """Take in some of what the other gateways heard."""
+        if self.store is not None:
+            for heard in self.store.receive():
+                self._changed |= self.table.apply(heard.event, heard.arrived)
 
     def tick(self, now: float) -> None:
         """What is due by the clock, every second or so."""

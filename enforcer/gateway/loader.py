@@ -77,9 +77,9 @@ class Loader:
         """Whether a load is under way."""
         return self._thread is not None and self._thread.is_alive()
 
-    def reload(self, in_force: Config, registry: Registry, by: str) -> None:
-        """Load anew what ``registry`` was loaded from, on behalf of ``by``."""
-        self._start(lambda: self._load(in_force, registry, by))
+    def reload(self, in_force: Config, lists: Lists, by: str) -> None:
+        """Load anew what ``lists`` were loaded from, on behalf of ``by``."""
+        self._start(lambda: self._load(in_force, lists, by))
 
     def reconsider(self, registry: Registry, grace: float) -> None:
         """Look again at the list in force: the clock has changed how an entry stands."""
@@ -105,13 +105,22 @@ class Loader:
         self._thread = threading.Thread(target=lambda: self._deliver(work()), name="loader", daemon=True)
         self._thread.start()
 
-    def _load(self, in_force: Config, registry: Registry, by: str) -> Result:
+    def _load(self, in_force: Config, before: Lists, by: str) -> Result:
         now = time.time()
+        registry, tagger = before.registry, before.tagger
         try:
             config = load(self._path)
             _refuse_restart_only(self._path, in_force, config)
             lists = load_lists(config, self._lenient, now, self._path, registry)
             _refuse_shrinking(config, registry, lists.registry)
+            if (
+                lists.tagger is not None
+                and not lists.tagger.same_key(tagger)
+                and config.sessions.store is not None
+            ):
+                raise ReloadError(
+                    f"{self._path}: numbers.key_file changes only with a restart beside a shared store"
+                )
         except (ConfigError, ListError, ReloadError) as error:
             return Refused(str(error), by)
         grace = float(config.registry.grace)
@@ -176,7 +185,10 @@ def _refuse_restart_only(path: Path, before: Config, after: Config) -> None:
         *(f"gateway.{name}" for name in ("queue", "queues", "queue_length", "mark_mask")),
         "metrics.listen",
         *(f"control.{name}" for name in ("socket", "group")),
-        *(f"sessions.{name}" for name in ("ttl", "capacity", "snapshot", "store")),
+        *(
+            f"sessions.{name}"
+            for name in ("ttl", "capacity", "snapshot", "store", "store_password_file", "store_ca_file")
+        ),
     ]
     if bool(before.radius.clients) != bool(after.radius.clients):
         raise ReloadError(f"{path}: radius.clients: to begin or to end receiving accounting needs a restart")

@@ -16,6 +16,7 @@ from enforcer.gateway.nfqueue import statistics
 from enforcer.gateway.ruleset import TABLE
 from enforcer.observe.metrics import build_info, decisions, kernel
 from enforcer.subscribers.radius.codec import Flaw
+from enforcer.subscribers.store.shared import StoreState
 
 if TYPE_CHECKING:
     from enforcer.gateway.daemon import Daemon
@@ -148,10 +149,33 @@ def _sessions(daemon: Daemon) -> Iterator[Metric]:
         yield CounterMetricFamily(
             "enforcer_radius_restarts", "Times the listener died and was started again.", value=radius.restarts
         )
+    if daemon.follower.store is not None:
+        yield from _store(daemon.follower.store.state)
     yield CounterMetricFamily(
         "enforcer_kernel_write_failures",
         "Changes the kernel refused; everything is written anew soon after.",
         value=daemon.kernel.failures,
+    )
+
+
+def _store(state: StoreState) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "enforcer_store_connected",
+        "0 while the shared store cannot be reached; sessions then age, and prove nothing against anybody.",
+        value=state.connected,
+    )
+    if state.current_at is not None:
+        yield GaugeMetricFamily(
+            "enforcer_store_current_timestamp_seconds",
+            "When this gateway last knew all that the store did.",
+            value=state.current_at,
+        )
+    events = CounterMetricFamily("enforcer_store_events", "Events by what became of them.", labels=["what"])
+    for what in ("sent", "received", "dropped", "unreadable", "offered"):
+        events.add_metric([what], getattr(state, what))
+    yield events
+    yield CounterMetricFamily(
+        "enforcer_store_resyncs", "Times every record was read, after a gap.", value=state.resyncs
     )
 
 

@@ -17,13 +17,18 @@ class HoldingState(StrEnum):
     """Two or more live sessions claim the address."""
     NUMBERLESS = "numberless"
     """One live session, but it came without a number."""
+    CUT_OFF = "cut_off"
+    """One live session, but what the other gateways have heard since is not known."""
     MISSING = "missing"
     """No session holds the address."""
 
 
 class Holding(NamedTuple):
-    """Who holds an address. ``tag`` is the keyed tag of the holder's number, None unless FRESH; ``age`` is
-    seconds since the session was last heard of; ``nas`` names the access server, if known."""
+    """Who holds an address.
+
+    ``tag`` is the keyed tag of the holder's number, None unless FRESH or CUT_OFF; ``age`` is seconds since the
+    session was last heard of; ``nas`` names the access server, if known.
+    """
 
     state: HoldingState
     tag: bytes | None = None

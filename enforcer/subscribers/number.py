@@ -121,6 +121,10 @@ class Tagger:
         """Whether tags that ``other`` makes are recognised here: its key is this one's, or a former one."""
         return other._key in (self._key, *self._former)
 
+    def same_key(self, other: Tagger | None) -> bool:
+        """Whether both make the same tags."""
+        return other is not None and other._key == self._key
+
     def __repr__(self) -> str:
         return "Tagger(key hidden)"
 

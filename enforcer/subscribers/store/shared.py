@@ -182,6 +182,11 @@ class SharedStore:
         return events
 
     @property
+    def current_at(self) -> float | None:
+        """When this gateway last knew all that the store did, epoch seconds; None before the first time."""
+        return self._current_at
+
+    @property
     def state(self) -> StoreState:
         """How it stands now."""
         return StoreState(

@@ -56,7 +56,7 @@ class Running:
         self.list = folder / "list.csv"
         self.write(ids, settings)
         self.config: Config = load(self.path)
-        self.registry = load_lists(self.config, False, NOW, self.path).registry
+        self.lists = load_lists(self.config, False, NOW, self.path)
         self._results: SimpleQueue[Result] = SimpleQueue()
         self.loader = Loader(self.path, False, self._results.put)
 
@@ -66,7 +66,7 @@ class Running:
         self.list.write_text("\n".join(["id,holder,address", *rows]) + "\n")
 
     def reload(self) -> Result:
-        self.loader.reload(self.config, self.registry, "test")
+        self.loader.reload(self.config, self.lists, "test")
         self.loader.wait()
         return self._results.get(timeout=5)
 

@@ -1,0 +1,38 @@
+"""Says in the log, once whenever it changes, whether each family named is really refused."""
+
+from __future__ import annotations
+
+import logging
+
+from enforcer.config import Config
+from enforcer.fingerprints.detection import Family
+from enforcer.policy import HeldBack, Policy
+
+log = logging.getLogger(__name__)
+
+
+class Stance:
+    """What was said last, family by family."""
+
+    def __init__(self) -> None:
+        self._said: dict[Family, HeldBack | None] = {}
+
+    def report(self, config: Config, policy: Policy, now: float) -> None:
+        """Say what changed by ``now``, epoch seconds."""
+        for family in config.enforce:
+            held_back = policy.held_back(family, now)
+            if family in self._said and self._said[family] == held_back:
+                continue
+            self._said[family] = held_back
+            if held_back is HeldBack.WIFI_CALLING:
+                log.warning(
+                    "IPSEC IS NOT ENFORCED: it carries everyone's Wi-Fi calling, emergency calls among it, and "
+                    "the exemptions for it are not known (%s). It is monitored until they are.",
+                    policy.exemptions.wifi_calling_missing(now),
+                )
+            elif held_back is None:
+                log.info("enforcing %s", family)
+
+    def say_again(self) -> None:
+        """Say everything again at the next report: a configuration was put in force."""
+        self._said.clear()
