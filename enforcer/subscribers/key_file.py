@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
+
+from enforcer.private_file import read_private
 
 KEY_BYTES = 32
 _MOST_BYTES = 4096
@@ -19,28 +19,9 @@ def load_key(path: Path) -> bytes:
     """
     create = f"create one with: install -m 600 /dev/null {path} && head -c {KEY_BYTES} /dev/urandom > {path}"
     try:
-        # A FIFO would otherwise block here until someone writes to it.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError:
-        raise ValueError(f"{path}: the key file does not exist; {create}") from None
-    except OSError as error:
-        raise ValueError(f"{path}: the key file cannot be read: {error.strerror}") from None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError(f"{path}: the key file is not a regular file; {create}")
-        if status.st_uid not in (0, os.geteuid()):
-            raise ValueError(
-                f"{path}: the key file belongs to user {status.st_uid}; expected root; run: chown root {path}"
-            )
-        if status.st_mode & 0o077:
-            raise ValueError(
-                f"{path}: the key file has mode {stat.S_IMODE(status.st_mode):04o}, open to group or others; "
-                f"expected 0600; run: chmod 600 {path}"
-            )
-        key = os.read(descriptor, _MOST_BYTES + 1)
-    finally:
-        os.close(descriptor)
+        key = read_private(path, "key", create, _MOST_BYTES)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     if len(key) < KEY_BYTES:
         raise ValueError(f"{path}: the key has {len(key)} bytes; expected at least {KEY_BYTES}; {create}")
     if len(key) > _MOST_BYTES:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from enforcer.private_file import read_secret_line
 from enforcer.problems import Findings
 from enforcer.registry.model import Network
 from enforcer.registry.prefixes import PrefixMap
@@ -106,34 +105,7 @@ def load_secret(path: Path) -> bytes:
     unreadable, not a regular file, not owned by root or the running user, open to group or others, empty, longer
     than 256 octets or of several lines.
     """
-    try:
-        # A FIFO would otherwise block here until someone writes to it.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError:
-        create = f"install -m 600 /dev/null {path}, then write the secret that the access server has into it"
-        raise ValueError(f"the secret file does not exist; create it: {create}") from None
-    except OSError as error:
-        raise ValueError(f"the secret file cannot be read: {error.strerror}") from None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("the secret file is not a regular file: name a file on disk")
-        if status.st_uid not in (0, os.geteuid()):
-            told = f"the secret file belongs to user {status.st_uid}; expected root; run: chown root {path}"
-            raise ValueError(told)
-        if status.st_mode & 0o077:
-            mode = f"{stat.S_IMODE(status.st_mode):04o}"
-            raise ValueError(
-                f"the secret file has mode {mode}, open to group or others; expected 0600; run: chmod 600 {path}"
-            )
-        data = os.read(descriptor, _MOST_BYTES + 3)
-    finally:
-        os.close(descriptor)
-    secret = data.removesuffix(b"\n").removesuffix(b"\r")
-    if not secret:
-        raise ValueError("the secret file is empty: write the secret that the access server has into it")
-    if len(secret) > _MOST_BYTES:
-        raise ValueError(f"the secret file has more than {_MOST_BYTES} octets: this is not a shared secret")
-    if b"\n" in secret or b"\r" in secret:
-        raise ValueError("the secret file has several lines: expected the secret alone, on one line")
-    return secret
+    create = (
+        f"create it: install -m 600 /dev/null {path}, then write the access server's secret into it"
+    )
+    return read_secret_line(path, "secret", create, _MOST_BYTES)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from enforcer.private_file import read_secret_line
 
 DEFAULT_PORT = 6379
 _MOST_PASSWORD_BYTES = 512
@@ -91,35 +91,11 @@ def load_password(path: Path) -> str:
     missing or unreadable, not a regular file, not owned by root or the running user, open to group or others,
     empty, longer than 512 octets, of several lines or not UTF-8.
     """
+    create = f"create it: install -m 600 /dev/null {path}, then write the store's password into it"
     try:
-        # A FIFO would otherwise block here until someone writes to it.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise ValueError(
-            f"{path}: the password file cannot be read: {error.strerror}; create it with: "
-            f"install -m 600 /dev/null {path}, then write the store's password into it"
-        ) from None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError(f"{path}: the password file is not a regular file: name a file on disk")
-        if status.st_uid not in (0, os.geteuid()):
-            raise ValueError(
-                f"{path}: the password file belongs to user {status.st_uid}; expected root; run: chown root {path}"
-            )
-        if status.st_mode & 0o077:
-            raise ValueError(
-                f"{path}: the password file has mode {stat.S_IMODE(status.st_mode):04o}, open to group or others; "
-                f"expected 0600; run: chmod 600 {path}"
-            )
-        data = os.read(descriptor, _MOST_PASSWORD_BYTES + 3)
-    finally:
-        os.close(descriptor)
-    password = data.removesuffix(b"\n").removesuffix(b"\r")
-    if not password or len(password) > _MOST_PASSWORD_BYTES or b"\n" in password or b"\r" in password:
-        raise ValueError(
-            f"{path}: expected the store's password alone, on one line of at most {_MOST_PASSWORD_BYTES} octets"
-        )
+        password = read_secret_line(path, "password", create, _MOST_PASSWORD_BYTES)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     try:
         return password.decode()
     except UnicodeDecodeError:

@@ -50,10 +50,10 @@ def test_a_secret_is_the_file_without_its_line_end(tmp_path: Path, end: bytes) -
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is empty: write the secret"),
-        (b"\n", "is empty: write the secret"),
-        (b"x" * 257, "more than 256 octets"),
-        (b"x" * 5000, "more than 256 octets"),
+        (b"", "is empty; create it"),
+        (b"\n", "is empty; create it"),
+        (b"x" * 257, "more than 256 bytes"),
+        (b"x" * 5000, "more than 256 bytes"),
         (b"hidden-one\nhidden-two\n", "has several lines"),
     ],
 )

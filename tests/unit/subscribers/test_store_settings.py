@@ -79,10 +79,10 @@ def test_a_password_is_read_without_its_line_end(tmp_path: Path) -> None:
     [
         (SECRET.encode(), 0o640, "chmod 600"),
         (SECRET.encode(), 0o604, "chmod 600"),
-        (b"", 0o600, "on one line"),
-        (b"\n", 0o600, "on one line"),
+        (b"", 0o600, "is empty; create it"),
+        (b"\n", 0o600, "is empty; create it"),
         (SECRET.encode() + b"\nsecond", 0o600, "on one line"),
-        (SECRET.encode() * 100, 0o600, "512 octets"),
+        (SECRET.encode() * 100, 0o600, "512 bytes"),
         (b"\xff\xfe" + SECRET.encode(), 0o600, "UTF-8"),
     ],
 )
