@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab import freeradius
 from tests.lab.gateway import NUMBER, Gateway, Setup, registrations
 from tests.lab.network import COMPANY, MOBILE, STRANGER, Lab
 from tests.lab.processes import wait_until
@@ -22,14 +23,15 @@ OTHER_NUMBER = "03017654321"
 class Live:
     """A gateway fed by accounting, with a control socket and an audit log."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, secret_text: str = SECRET) -> None:
         self.lab = lab
+        self._target = ("127.0.0.1:1813", secret_text)
         folder = lab.new_folder("live")
         self.control = folder / "control.sock"
         self.audit = folder / "audit.jsonl"
         secret = folder / "secret"
         secret.touch(mode=0o600)
-        secret.write_text(SECRET + "\n")
+        secret.write_text(secret_text + "\n")
         extra: dict[str, dict[str, object]] = {
             "sessions": {"file": None, "snapshot": str(folder / "sessions.sqlite")},
             "radius": {
@@ -41,13 +43,18 @@ class Live:
         }
         self.gateway = Gateway(lab, Setup(sessions={}, extra=extra))
 
-    def account(self, status: str, session: str, number: str, *more: str, secret: str = SECRET) -> str:
+    def through(self, target: str, secret: str) -> None:
+        """Send accounting to another server from now on, which copies it to the gateway."""
+        self._target = (target, secret)
+
+    def account(self, status: str, session: str, number: str, *more: str, secret: str | None = None) -> str:
         """Send one accounting message with radclient; what it printed."""
         lines = [
             f'Acct-Status-Type = {status}', f'Acct-Session-Id = "{session}"', f'Calling-Station-Id = "{number}"',
             'NAS-Identifier = "bras-1"', f"Event-Timestamp = {int(time.time())}", *more,
         ]  # fmt: skip
-        arguments = ["radclient", "-x", "-r", "1", "-t", "2", "127.0.0.1:1813", "acct", secret]
+        target, known = self._target
+        arguments = ["radclient", "-x", "-r", "1", "-t", "2", target, "acct", secret or known]
         return self.lab.gateway.run(arguments, check=False, text="\n".join(lines) + "\n").stdout
 
     def hold(self, session: str, number: str, prefix6: bool = True) -> None:
@@ -190,6 +197,25 @@ def test_a_list_that_shrinks_too_much_is_refused_and_told(live: Live) -> None:
     live.gateway.setup.rows = (*registrations(), *many)
     live.gateway.write()
     assert "reloaded" in live.command("reload")
+
+
+def test_an_operators_freeradius_tells_the_gateway() -> None:
+    """An address passes on and back, heard through a real FreeRADIUS with the copy of config/freeradius."""
+    with Lab() as lab:
+        live = Live(lab, freeradius.SECRET.decode())
+        server = freeradius.FreeRadius(lab.new_folder("freeradius"), 18130, [1813])
+        with live.gateway, server.start(lab.gateway):
+            live.through("127.0.0.1:18130", freeradius.OPERATOR_SECRET.decode())
+            live.hold("first", NUMBER)
+            assert wait_until(lambda: str(MOBILE.ip4.ip) in live.kernel_set("registered4"), 3)
+            try_tunnel(live, 4, passes=True)
+            live.hold("second", OTHER_NUMBER)
+            assert wait_until(lambda: str(MOBILE.ip4.ip) not in live.kernel_set("registered4"), 3)
+            try_tunnel(live, 4, passes=False)
+            live.hold("third", NUMBER)
+            assert wait_until(lambda: str(MOBILE.ip4.ip) in live.kernel_set("registered4"), 3)
+            try_tunnel(live, 4, passes=True)
+        assert server.recorded() == 3
 
 
 def test_no_number_is_found_anywhere(live: Live) -> None:

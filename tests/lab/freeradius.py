@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.lab.network import Node
 from tests.lab.processes import Process
 
 COPIES = Path(__file__).resolve().parents[2] / "config" / "freeradius"
@@ -104,8 +105,8 @@ class FreeRadius:
         policy = (COPIES / "policy.d/enforcer").read_text()
         (folder / "policy.d/enforcer").write_text(policy.replace("\tnoop {\n", calls + "\tnoop {\n"))
 
-    def start(self) -> Process:
-        """Run it. Raises LabError, with its log, when it does not start."""
+    def start(self, node: Node | None = None) -> Process:
+        """Run it, in a lab's namespace if one is given. Raises LabError, with its log, when it does not start."""
         command = [_PROGRAM, "-f", "-l", "stdout", "-d", str(self.folder), "-n", "radiusd"]
         if self._queue_bytes is not None:
             folders = " ".join(str(folder) for folder in self.spool.iterdir())
@@ -113,6 +114,8 @@ class FreeRadius:
                 f"mount -t tmpfs -o size={self._queue_bytes} none {self.spool} && mkdir {folders} && exec $0 $@"
             )
             command = ["unshare", "--mount", "sh", "-c", script, *command]
+        if node is not None:
+            command = node.command(command)
         process = Process(command, self.folder / "log")
         process.require("Ready to process requests", 10)
         return process
