@@ -86,6 +86,7 @@ class Daemon:
         self._changed: set[Network] = set()
         self._next_look = 0.0
         self._use_file(lists, now)
+        self.follower.restore(self._listed.holders, now)
         self._engine = Engine(self._policy())
         self.worker = Worker(self._engine, marks(config.gateway.mark_mask), InterfaceNames(), self._observe)
 
@@ -108,7 +109,7 @@ class Daemon:
             stack.callback(self._wake_write.close)
             queues = [stack.enter_context(contextlib.closing(queue)) for queue in self._bind()]
             self._serve_metrics(stack)
-            stack.callback(self.follower.close)
+            stack.callback(self._close_sessions)
             self.follower.start(self.lists.radius, self.lists.store)
             self._listen_to_control(stack)
             stack.enter_context(handled(self._wake_write, self._stop, self._hang_up))
@@ -209,6 +210,7 @@ class Daemon:
     def _tick(self) -> None:
         now = time.time()
         self.follower.tick(now)
+        self.follower.save(self._listed.holders, now, wait=False)
         self._follow_sessions(now)
         if self._exempt_changed:
             self._exempt_changed = False
@@ -376,6 +378,10 @@ class Daemon:
         if self.keeper is not None:
             self.keeper.stop(wait)
             self.keeper = None
+
+    def _close_sessions(self) -> None:
+        self.follower.save(self._listed.holders, time.time(), wait=True)
+        self.follower.close()
 
     def _remove(self) -> None:
         self.kernel.stop()

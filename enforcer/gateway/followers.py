@@ -6,6 +6,7 @@ The daemon's loop calls in; what each change means for the kernel's sets is aske
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Container
 
@@ -14,6 +15,7 @@ from enforcer.registry.model import Network
 from enforcer.subscribers.model import Holding, HoldingState
 from enforcer.subscribers.radius.process import RadiusProcess
 from enforcer.subscribers.radius.settings import Settings
+from enforcer.subscribers.snapshot import restore, save
 from enforcer.subscribers.store.offers import offers
 from enforcer.subscribers.store.settings import StoreSettings
 from enforcer.subscribers.store.shared import SharedStore
@@ -28,6 +30,10 @@ EXPIRE_AT_ONCE = 2000
 """Sessions looked at for expiry in one tick: some milliseconds of the loop's time."""
 
 
+SAVE = 300.0
+"""Seconds between two snapshots."""
+
+
 class SessionFollower:
     """Keeps one session table up to date, and answers from it."""
 
@@ -35,6 +41,9 @@ class SessionFollower:
         self.table = SessionTable(float(config.sessions.ttl), config.sessions.capacity)
         self.radius: RadiusProcess | None = None
         self.store: SharedStore | None = None
+        self._snapshot = config.sessions.snapshot
+        self._save_at = time.monotonic() + SAVE
+        self._saving = threading.Lock()
         self._changed: set[Network] = set()
 
     def start(self, radius: Settings | None, store: StoreSettings | None) -> None:
@@ -52,6 +61,39 @@ class SessionFollower:
         """
         if self.radius is not None and radius is not None:
             self.radius.reconfigure(radius)
+
+    def restore(self, tags: Container[bytes], now: float) -> None:
+        """Take back the sessions of the last run whose numbers have one of these tags; the others stay unknown.
+
+        A number of a tag that is not on the list might have been registered under a key that is gone.
+        """
+        if self._snapshot is None:
+            return
+        restored = restore(self._snapshot, now)
+        for notice in restored.notices:
+            log.warning("%s", notice)
+        known = [session for session in restored.sessions if session.tag in tags]
+        for session in known:
+            self.table.restore(session)
+        log.info("%d sessions of registered holders restored", len(known))
+
+    def save(self, tags: Container[bytes], now: float, wait: bool) -> None:
+        """Write the sessions of registered holders, if due or if ``wait``; in a thread unless ``wait``."""
+        if self._snapshot is None or not (wait or time.monotonic() >= self._save_at):
+            return
+        self._save_at = time.monotonic() + SAVE
+        path, sessions = self._snapshot, list(self.table.live(now, tags))
+
+        def work() -> None:
+            with self._saving:
+                notice = save(path, sessions)
+            if notice is not None:
+                log.warning("%s", notice)
+
+        thread = threading.Thread(target=work, name="snapshot")
+        thread.start()
+        if wait:
+            thread.join()
 
     def close(self) -> None:
         """End what was started."""

@@ -32,11 +32,13 @@ class ReloadError(Exception):
 class Listed:
     """What follows from a list at one moment: networks and numbers registered without conditions, and until when.
 
-    ``valid_until`` is when the clock alone next changes it, in epoch seconds.
+    ``holders`` are the tags of all registered numbers, conditions or not. ``valid_until`` is when the clock alone
+    next changes any of it, in epoch seconds.
     """
 
     networks: frozenset[Network]
     tags: frozenset[bytes]
+    holders: frozenset[bytes]
     valid_until: float
 
 
@@ -131,11 +133,14 @@ class Loader:
 def listed(registry: Registry, now: float, grace: float) -> Listed:
     """What follows from a list at ``now``, epoch seconds; ``grace`` in seconds."""
     tags: set[bytes] = set()
+    holders: set[bytes] = set()
     for entry in registry:
-        if entry.tag is not None and entry.unconditional and entry.counts(now, grace):
-            tags.update((entry.tag, *entry.former_tags))
+        if entry.tag is not None and entry.counts(now, grace):
+            holders.update((entry.tag, *entry.former_tags))
+            if entry.unconditional:
+                tags.update((entry.tag, *entry.former_tags))
     networks = frozenset(registry.unconditional_networks(now, grace))
-    return Listed(networks, frozenset(tags), registry.next_change(now, grace))
+    return Listed(networks, frozenset(tags), frozenset(holders), registry.next_change(now, grace))
 
 
 def compare(before: Registry, after: Registry, now: float, grace: float) -> dict[str, list[str]]:

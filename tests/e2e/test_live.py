@@ -218,6 +218,23 @@ def test_an_operators_freeradius_tells_the_gateway() -> None:
         assert server.recorded() == 3
 
 
+def test_registered_holders_are_known_again_after_a_restart_and_nobody_else() -> None:
+    with Lab() as lab:
+        live = Live(lab)
+        with live.gateway:
+            live.hold("registered", NUMBER, prefix6=False)
+            more = f"Framed-IPv6-Prefix = {MOBILE.ip6.network}"
+            assert "Received Accounting-Response" in live.account("Start", "other", OTHER_NUMBER, more)
+            assert wait_until(lambda: str(MOBILE.ip4.ip) in live.kernel_set("registered4"), 2)
+            try_tunnel(live, 6, passes=False)
+        with live.gateway:
+            assert "1 sessions of registered holders restored" in live.gateway.log()
+            assert str(MOBILE.ip4.ip) in live.kernel_set("registered4")
+            try_tunnel(live, 4, passes=True)
+            try_tunnel(live, 6, passes=True)
+            assert ("wireguard", "accept", "mapping_missing") in live.gateway.decisions()
+
+
 def test_no_number_is_found_anywhere(live: Live) -> None:
     """Memory, disk, log and metrics, for the numbers that were sent and listed."""
     live.hold("private", NUMBER)

@@ -11,6 +11,7 @@ import pytest
 
 from enforcer.config import Config
 from enforcer.config_file import load
+from enforcer.fingerprints.detection import Family
 from enforcer.gateway.loader import Listed, Loaded, Loader, Refused, Result, compare, listed
 from enforcer.lists import load_lists
 from enforcer.registry.lookup import Registry
@@ -44,8 +45,10 @@ def test_the_difference_is_told_by_what_it_means_for_people() -> None:
 def test_what_the_kernel_may_decide_alone_and_until_when() -> None:
     number = registration(network=None, tag=TAG, former_tags=(bytes(16),), valid_to=NOW + DAY)
     conditional = entry(2, peers=(ip_network("203.0.113.1"),))
-    found = listed(registry(entry(1, valid_to=None), conditional, number), NOW, GRACE)
-    assert found == Listed(frozenset({ip_network("192.0.2.1")}), frozenset({TAG, bytes(16)}), NOW + DAY)
+    limited = registration(id="R-9", network=None, tag=b"L" * 16, protocols=frozenset({Family.OPENVPN}))
+    found = listed(registry(entry(1, valid_to=None), conditional, number, limited), NOW, GRACE)
+    tags = frozenset({TAG, bytes(16)})
+    assert found == Listed(frozenset({ip_network("192.0.2.1")}), tags, tags | {b"L" * 16}, NOW + DAY)
 
 
 class Running:
