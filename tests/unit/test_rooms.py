@@ -27,6 +27,8 @@ CORE = (
     "enforcer.replay",
     "enforcer.subscribers.events",
     "enforcer.subscribers.model",
+    "enforcer.subscribers.store.encoding",
+    "enforcer.subscribers.store.schema",
     "enforcer.subscribers.table",
     "enforcer.wire.ip",
     "enforcer.wire.link",
