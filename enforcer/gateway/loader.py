@@ -125,6 +125,10 @@ class Loader:
                 )
         except (ConfigError, ListError, ReloadError) as error:
             return Refused(str(error), by)
+        except Exception as error:
+            # Whoever asked waits for an answer, and no other reload begins before it is given.
+            log.exception("reload failed unexpectedly")
+            return Refused(f"{self._path}: cannot be loaded: {error!r}", by)
         grace = float(config.registry.grace)
         changes = compare(registry, lists.registry, now, grace)
         return Loaded(config, lists, listed(lists.registry, now, grace), changes, by)

@@ -128,3 +128,16 @@ def test_a_bad_row_refuses_the_whole(tmp_path: Path) -> None:
     result = running.reload()
     assert isinstance(result, Refused)
     assert "list.csv:3:" in result.error
+
+
+def test_a_reload_that_fails_in_an_unforeseen_way_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replaced_meanwhile(*_: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    running = Running(tmp_path, [1])
+    monkeypatch.setattr("enforcer.gateway.loader.load_lists", replaced_meanwhile)
+    result = running.reload()
+    assert isinstance(result, Refused)
+    assert "cannot be loaded: FileNotFoundError" in result.error
