@@ -251,6 +251,14 @@ class Config(_Section):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"lines: two lines are named {name!r}")
+        # On a static line no mapping is waited for: a mobile holder whose mapping is lost would be refused there.
+        owners: dict[Network, str] = {}
+        for line in self.lines:
+            for prefix in line.prefixes:
+                if owners.setdefault(prefix, line.name) != line.name:
+                    raise ValueError(
+                        f"lines: {prefix} stands in {owners[prefix]!r} and in {line.name!r}; keep it in one"
+                    )
         if self.sessions.file is not None and (self.radius.clients or self.sessions.store is not None):
             raise ValueError(
                 "sessions: file is for gateways without radius.clients and sessions.store; choose one"

@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
+from phonenumbers import SUPPORTED_REGIONS
 from pydantic import AfterValidator, BeforeValidator, Field
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -32,6 +33,8 @@ def _grace(value: int) -> int:
 def _network(value: object) -> object:
     if not isinstance(value, str):
         raise ValueError("expected an address or prefix in quotes or plain, for example 203.0.113.0/24")
+    if "%" in value or value.strip().lower().startswith("::ffff:"):
+        raise ValueError("no packet carries such an address: expected plain IPv4, or IPv6 without a zone index")
     try:
         return ip_network(value.strip())
     except ValueError:
@@ -56,6 +59,8 @@ def _zone(value: str) -> str:
 def _region(value: str) -> str:
     if not re.fullmatch(r"[A-Z]{2}", value):
         raise ValueError("expected a two-letter country code of ISO 3166, for example PK")
+    if value not in SUPPORTED_REGIONS:
+        raise ValueError("no country with telephone numbers has this code; expected one of ISO 3166, such as PK")
     return value
 
 
@@ -69,6 +74,8 @@ def _host_name(value: str) -> str:
     name = value.rstrip(".").lower()
     if len(name) > 253 or not all(re.fullmatch(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", part) for part in name.split(".")):
         raise ValueError("expected a host name, for example vpn.example.net")
+    if name.rpartition(".")[2].isdecimal():
+        raise ValueError("expected a host name, for example vpn.example.net; addresses belong under prefixes")
     return name
 
 

@@ -44,6 +44,13 @@ def parse(text: str, path: Path) -> Config:
     Raises ConfigError with every problem found.
     """
     try:
+        return _parse(text, path)
+    except RecursionError:
+        raise ConfigError([_file_problem(path, "is nested too deeply; no setting needs that")]) from None
+
+
+def _parse(text: str, path: Path) -> Config:
+    try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -51,6 +58,10 @@ def parse(text: str, path: Path) -> Config:
         detail = getattr(error, "problem", None) or str(error)
         line = mark.line + 1 if mark is not None else None
         raise ConfigError([Problem(str(path), line, None, None, f"is not valid YAML: {detail}")]) from None
+    except ValueError as error:
+        # YAML takes what has the form of a date or a number for one, and there is no 2026-02-30.
+        told = f"has a value that is no date or number: {error}; if it is text, put it in quotes"
+        raise ConfigError([_file_problem(path, told)]) from None
     if data is None:
         data = {}
     if not isinstance(data, dict):
@@ -71,6 +82,15 @@ def parse(text: str, path: Path) -> Config:
         raise ConfigError(problems)
     relative: Config = _relative_to(config, path.parent)
     return relative
+
+
+_EXPECTED = {
+    "tuple_type": "expected a list, for example [a, b]",
+    "string_type": "expected text; put it in quotes",
+    "path_type": "expected the path of a file",
+    "model_type": "expected settings under it, as in the commented example",
+}
+"""What the library's messages say in Python's words, in those of a configuration file; by the kind of error."""
 
 
 def _file_problem(path: Path, message: str) -> Problem:
@@ -108,6 +128,11 @@ def _problem(
     kind: str,
     message: str,
 ) -> Problem:
+    message = _EXPECTED.get(kind, message).removeprefix("Value error, ")
+    # What contradicts another setting is found where both are in sight; its message begins with the setting.
+    field, colon, rest = message.partition(": ")
+    if kind == "value_error" and colon and (*loc, field) in lines:
+        loc, message = (*loc, field), rest
     known = loc
     while known and known not in lines:
         known = known[:-1]
@@ -119,7 +144,6 @@ def _problem(
         message, shown = "is not a setting; " + _expected_keys(loc[:-1]), None
     elif kind == "missing":
         message, shown = "is required", None
-    message = message.removeprefix("Value error, ")
     return Problem(str(path), lines.get(known), _dotted(loc) or None, shown, message)
 
 
