@@ -36,7 +36,7 @@ class Server:
     """An access server (NAS): its sessions by Acct-Session-Id.
 
     ``latest`` is the time of its latest report. Sessions begun no later than ``cleared`` ended then
-    (Accounting-On or -Off); those not heard of since ``doubted`` are doubtful.
+    (Accounting-On or -Off). Addresses not named since ``doubted`` are doubtful.
     """
 
     __slots__ = ("cleared", "doubted", "latest", "name", "sessions")
@@ -52,14 +52,12 @@ class Server:
 class Record:
     """One session. ``begun`` is its Start, or the first report of it while that is unknown (not ``started``).
 
-    ``heard`` is the time of its latest report; ``kept`` of the latest that named no address, and so kept them all;
-    ``doubted`` of the latest thing that contradicts it: it is doubtful until heard of after that. ``state`` is
-    the state last counted; ``state_at`` is the truth.
+    ``heard`` is the time of its latest report; ``kept`` of the latest that named no address, and so kept them
+    all. ``state`` is the state last counted; ``state_at`` is the truth.
     """
 
     __slots__ = (
-        "begun", "claims", "doubted", "ended", "heard", "kept", "server", "session", "started", "state", "tag",
-        "tag_at",
+        "begun", "claims", "ended", "heard", "kept", "server", "session", "started", "state", "tag", "tag_at",
     )  # fmt: skip
 
     def __init__(self, server: Server, session: str, at: float) -> None:
@@ -70,7 +68,6 @@ class Record:
         self.started = False
         self.kept = NEVER
         self.ended = NEVER
-        self.doubted = NEVER
         self.tag: bytes | None = None
         self.tag_at = NEVER
         self.claims: tuple[Claim, ...] = ()
@@ -87,26 +84,17 @@ class Record:
         """Whether nothing was heard of it after its end."""
         return self.heard <= self.end
 
-    @property
-    def certain(self) -> bool:
-        """Whether it was heard of after everything that contradicts it."""
-        return self.heard > self.doubted and self.heard > self.server.doubted
-
     def state_at(self, now: float, ttl: float) -> SessionState:
-        """How it stands at ``now``; ``ttl`` in seconds."""
+        """How it stands at ``now``, whatever its addresses do; ``ttl`` in seconds."""
         end = self.end
         if self.heard <= end:
             return SessionState.ENDED
         age = now - self.heard
         if age >= ttl:
             return SessionState.STALE
-        if end > NEVER or age < -CLOCK_SKEW or not self.certain:
+        if end > NEVER or age < -CLOCK_SKEW:
             return SessionState.DOUBTFUL
         return SessionState.NUMBERLESS if self.tag is None else SessionState.LIVE
-
-    def doubt(self, now: float) -> None:
-        """Something contradicts it, as is known since ``now``."""
-        self.doubted = max(now, self.heard)
 
     def claim(self, key: int) -> Claim | None:
         """Its claim to an address (as of ``pack``), if it has one."""
@@ -116,26 +104,26 @@ class Record:
         return None
 
     def networks(self) -> list[Network]:
-        """Every address and prefix it has a claim to, whatever its standing."""
+        """Every address and prefix it has a claim to, however that stands."""
         return [unpack(claim.key) for claim in self.claims]
 
 
 class Claim:
     """A session's claim to an address: named in its reports from ``first`` to ``last``.
 
-    ``superseded``: another session of the same access server has taken the address over. ``contested``: when
-    another session last claimed the address too; the claim is doubtful until it is named after that. ``lapsed``:
+    ``superseded``: another session of the same access server has taken the address over. ``doubted``: when
+    something last contradicted the claim, which is doubtful until the address is named after that. ``lapsed``:
     the session's latest reports leave open whether it still has the address, or under which number.
     """
 
-    __slots__ = ("contested", "first", "key", "lapsed", "last", "record", "superseded")
+    __slots__ = ("doubted", "first", "key", "lapsed", "last", "record", "superseded")
 
     def __init__(self, record: Record, key: int, at: float) -> None:
         self.record = record
         self.key = key
         self.first = at
         self.last = at
-        self.contested = NEVER
+        self.doubted = NEVER
         self.lapsed = False
         self.superseded = False
 
@@ -143,6 +131,11 @@ class Claim:
     def heard(self) -> float:
         """The latest report that speaks for it: that names it, or names no address at all."""
         return max(self.last, self.record.kept)
+
+    @property
+    def certain(self) -> bool:
+        """Whether it was named after everything that contradicts it."""
+        return self.last > self.doubted and self.last > self.record.server.doubted
 
     def state_at(self, now: float, ttl: float) -> SessionState:
         """How it stands at ``now``; ``ttl`` in seconds. No better than its session, and ENDED when superseded."""
@@ -153,11 +146,11 @@ class Claim:
             return state
         if now - self.heard >= ttl:
             return SessionState.STALE
-        return SessionState.DOUBTFUL if self.lapsed or self.last <= self.contested else state
+        return SessionState.DOUBTFUL if self.lapsed or not self.certain else state
 
-    def contest(self, now: float) -> None:
-        """Another session claims the address, as is known since ``now``."""
-        self.contested = max(now, self.last)
+    def doubt(self, now: float) -> None:
+        """Something contradicts the claim, as is known since ``now``."""
+        self.doubted = max(now, self.last)
 
     def supersedes(self, other: Claim) -> bool:
         """Whether this claim ends the ``other``'s to the same address.
@@ -166,12 +159,11 @@ class Claim:
         was last named, at the same server, and is well founded: its session's Start was heard, or it was named
         twice. One report of a session whose Start is unknown may come from a session that is long over.
         """
-        record = self.record
         return (
             self.first > other.last
-            and record.server is other.record.server
-            and (record.started or self.last > self.first)
-            and record.certain
+            and self.record.server is other.record.server
+            and (self.record.started or self.last > self.first)
+            and self.certain
         )
 
 

@@ -113,10 +113,10 @@ class Records:
             record.tag, record.tag_at = None, NEVER
         return state
 
-    def contest(self, claim: Claim, network: Network, now: float) -> None:
-        """Have a claim to ``network`` doubtful until it is named again."""
-        claim.contest(now)
-        self.changed.add(network)
+    def doubt(self, claim: Claim, now: float) -> None:
+        """Have a claim doubtful until its address is named again."""
+        claim.doubt(now)
+        self.changed.add(unpack(claim.key))
 
     def restarted(self, server: Server) -> None:
         """Have every record of a server settled, as ``sweep`` comes by."""
@@ -173,7 +173,7 @@ class Records:
         for network in record.networks():
             for claim in (*self.by_address.at(network), *self.by_address.around(network)):
                 if claim.record is not record:
-                    self.contest(claim, unpack(claim.key), now)
+                    self.doubt(claim, now)
         self._forget(record)
         self.counts.evicted += 1
 

@@ -2,14 +2,15 @@
 
 - A session is named by its access server and Acct-Session-Id. A Start later than the one known begins it anew,
   for ids are used again. What is older than its Start was said of an earlier session, or by a clock set back:
-  it changes nothing, and leaves the session doubtful until it is heard of again.
+  it only leaves the session, and other claims to what it names, doubtful until heard of again.
 - A Stop ends it, as does an Accounting-On or -Off of its server that is no older than its Start. A report from
   before the end does not bring it back; one from after it makes it doubtful.
 - *Same server*: a Start that names an address, or the second report that names it in a session whose Start was
   not heard, ends every claim to it last named before: at one server an address has one session at a time.
 - *Any other* report that names an address somebody claims (at another server; at the same time; out of order;
   the first of a session whose Start was not heard) contests it. Both claims stand, which is AMBIGUOUS, and the
-  other stays doubtful until its session names the address again, even when the contest is over.
+  other stays doubtful until its session names the address again, even when the contest is over; so does the
+  new one if, as clocks go, it may be the older.
 - News more than CLOCK_SKEW late makes nobody a holder: there may be more of it to come. A report from more than
   CLOCK_SKEW in the future has no known time. Either leaves its session doubtful until punctual news of it.
 - A report that names no address keeps the ones known; one that names some keeps those, and an address that no
@@ -18,7 +19,7 @@
 
 Doubt is unknown, and unknown is accepted. A wrong holder is answered only while the end of the last session
 known at an address *and* every report that names the address in a later session are lost or still to come; and
-for no longer than the time to live after the last report of that session, plus CLOCK_SKEW for its clock.
+for no longer than the time to live after the last report under that session's id, plus CLOCK_SKEW for its clock.
 """
 
 from __future__ import annotations
@@ -58,13 +59,18 @@ def take_in(records: Records, event: AccountingEvent, now: float) -> None:
         counts.reordered += at < record.heard
         belongs = ahead or _place(records, record, event.kind, at, now)
     if belongs:
-        if ahead:
-            record.doubt(now)
-        elif event.kind is EventKind.STOP:
+        if event.kind is EventKind.STOP and not ahead:
             record.ended = max(record.ended, at)
         record.heard = max(record.heard, at)
-        _number(records, record, event, at)
+        doubtful = _number(records, record, event, at) or ahead
         _addresses(records, record, event, at, now, late)
+    else:
+        doubtful = True
+        for network in event.addresses:
+            _doubt_others(records, record, network, now)
+    if doubtful:
+        for claim in record.claims:
+            records.doubt(claim, now)
     records.settle(record, now)
 
 
@@ -90,19 +96,21 @@ def _place(records: Records, record: Record, kind: EventKind, at: float, now: fl
     """Give a report its place in the life of its session; whether it is of that life."""
     if at < record.begun:
         if record.started:
-            record.doubt(now)
             return False
         record.begun = at
         record.started = kind is EventKind.START
     elif kind is EventKind.START:
         if at > record.begun:
-            _begin_anew(records, record, at)
+            _begin_anew(records, record, at, now)
         record.started = True
     return True
 
 
-def _begin_anew(records: Records, record: Record, at: float) -> None:
+def _begin_anew(records: Records, record: Record, at: float, now: float) -> None:
     records.drop(record, tuple(claim for claim in record.claims if claim.last < at))
+    for claim in record.claims:
+        # Named after this Start, heard before it: out of order, or by another clock.
+        records.doubt(claim, now)
     record.begun = at
     if record.tag_at < at:
         record.tag, record.tag_at = None, NEVER
@@ -110,14 +118,24 @@ def _begin_anew(records: Records, record: Record, at: float) -> None:
         record.ended = NEVER
 
 
-def _number(records: Records, record: Record, event: AccountingEvent, at: float) -> None:
-    if event.tag is None or at < record.tag_at:
-        return
+def _doubt_others(records: Records, record: Record, network: Network, now: float) -> None:
+    for claim in records.by_address.at(network):
+        if claim.record is not record:
+            records.doubt(claim, now)
+
+
+def _number(records: Records, record: Record, event: AccountingEvent, at: float) -> bool:
+    """Whether a report leaves the session's number open: it has changed since, or the clock was set back."""
+    if event.tag is None:
+        return False
+    if at < record.tag_at:
+        return event.tag != record.tag
     if event.tag != record.tag:
         record.tag = event.tag
         for claim in record.claims:
             _set_lapsed(records, claim, True)
     record.tag_at = at
+    return False
 
 
 def _addresses(
@@ -128,7 +146,7 @@ def _addresses(
         return
     of_its_number = event.tag == record.tag
     named: list[Claim] = []
-    news = False
+    repeated = True
     for network in dict.fromkeys(event.addresses):
         claim = record.claim(pack(network))
         new = claim is None
@@ -137,19 +155,21 @@ def _addresses(
             claim.lapsed = not of_its_number
             records.changed.add(network)
             if late:
-                record.doubt(now)
+                claim.doubt(now)
         named.append(claim)
-        if at < claim.first:
-            claim.first = at
+        repeated &= not new and at == claim.last
+        if at < claim.last and at != claim.first:
+            claim.first = min(claim.first, at)
+            if late or record.heard > record.ended:
+                _doubt_others(records, record, network, now)
         elif new or (at > claim.last and event.kind is not EventKind.STOP):
-            news = True
             claim.last = at
-            if claim.contested > NEVER:
+            if claim.doubted > NEVER:
                 records.changed.add(network)
             if of_its_number:
                 _set_lapsed(records, claim, False)
             _contest(records, claim, network, new, now)
-    if news and len(record.claims) > 1:
+    if not repeated and len(record.claims) > 1:
         _give_way(records, record, named, at, now)
         latest_first = sorted(record.claims, key=lambda claim: claim.last, reverse=True)
         records.drop(record, tuple(latest_first[MOST_ADDRESSES:]))
@@ -169,10 +189,14 @@ def _contest(records: Records, claim: Claim, network: Network, new: bool, now: f
         elif other.supersedes(claim):
             superseded = True
             # A session new to us, at the address before its holder: old news, or a clock that was set back.
-            if new and not claim.record.over:
-                records.contest(other, network, now)
-        elif not other.superseded and not rival.over:
-            records.contest(other, network, now)
+            if new and (claim.record.heard > claim.record.ended or not claim.certain):
+                records.doubt(other, now)
+        elif not other.superseded:
+            if not rival.over:
+                records.doubt(other, now)
+            apart = 0.0 if rival.server is claim.record.server else 2 * CLOCK_SKEW
+            if other.last >= claim.last - apart:
+                records.doubt(claim, now)
     if superseded is not claim.superseded:
         claim.superseded = superseded
         records.changed.add(network)
@@ -190,7 +214,8 @@ def _give_way(records: Records, record: Record, named: list[Claim], at: float, n
             if claim.key & 1 == family and claim.last <= latest:
                 # Others were named later, or at the same time apart: by its clock, if that was not set back.
                 _set_lapsed(records, claim, True)
-                record.doubt(now)
+                for other in others:
+                    records.doubt(other, now)
 
 
 def _set_lapsed(records: Records, claim: Claim, lapsed: bool) -> None:

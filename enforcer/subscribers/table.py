@@ -130,7 +130,7 @@ class SessionTable:
         time to live ago is live, an older one stale. One live claim is the holder, whatever stale ones stand
         beside it: an address is given on when the end of its last session was not heard. Two or more are
         AMBIGUOUS, even under the same tag and whichever is more specific: never a pick. A doubtful claim (one
-        from the future, beyond CLOCK_SKEW, is one) is STALE alone, and makes a live one AMBIGUOUS.
+        from the future, beyond CLOCK_SKEW, is one) is STALE alone, and makes another AMBIGUOUS.
         """
         live: Record | None = None
         stale: Record | None = None
@@ -157,7 +157,8 @@ class SessionTable:
             kind = HoldingState.NUMBERLESS if live.tag is None else HoldingState.FRESH
             return Holding(kind, live.tag, max(0.0, now - live.heard), live.server.name)
         if doubtful is not None:
-            return Holding(HoldingState.STALE, None, None, doubtful.server.name)
+            kind = HoldingState.AMBIGUOUS if contested else HoldingState.STALE
+            return Holding(kind, None, None, doubtful.server.name)
         if stale is not None:
             return Holding(HoldingState.STALE, None, now - stale.heard, stale.server.name)
         return Holding(HoldingState.MISSING)
@@ -172,7 +173,7 @@ class SessionTable:
         server.latest = max(server.latest, session.heard_at)
         record.begun = record.heard = session.heard_at
         record.started = True
-        record.kept = record.ended = record.doubted = NEVER
+        record.kept = record.ended = NEVER
         record.tag, record.tag_at = session.tag, session.heard_at
         for network in dict.fromkeys(session.addresses):
             records.claim(record, network, session.heard_at)

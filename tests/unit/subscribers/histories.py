@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_network
+from random import Random
 
 from hypothesis import strategies as st
 
@@ -26,8 +27,8 @@ ADDRESSES: tuple[Network, ...] = (
 TAGS = tuple(bytes([number]) * 16 for number in range(4))
 REGISTERED = frozenset(TAGS[:2])
 
-_PAUSES = (0.0, 1.0, 1.0, 20.0, 20.0, 90.0, 90.0, 600.0, TTL / 2, TTL + 1, 3 * TTL)
-_DELAYS = (0.1, 0.1, 2.0, 45.0, 300.0, TTL - 100, 2 * TTL)
+_PAUSES = (0.0, 1.0, 1.0, 20.0, 20.0, 90.0, 90.0, 300.0, 600.0, TTL / 2, TTL + 1)
+_DELAYS = (0.1, 2.0, 45.0, 300.0, TTL - 100, 2 * TTL)
 
 
 @dataclass(eq=False)
@@ -96,13 +97,17 @@ class History:
                 continue
             if tenure.end > now:
                 return True
-            heard = [report for report in arrived if report.line is tenure.line]
-            if not heard or now - max(report.sent for report in heard) > TTL + CLOCK_SKEW:
+            heard = [report.sent for report in arrived if _same_id(report, tenure.line)]
+            if not heard or now - max(heard) > TTL + CLOCK_SKEW:
                 continue
             since = [report for report in arrived if report.sent >= tenure.end]
             if not any(_tells_of_the_end(report, tenure, address) for report in since):
                 return True
         return False
+
+
+def _same_id(report: Report, line: Line) -> bool:
+    return report.line is not None and (report.line.nas, report.line.session) == (line.nas, line.session)
 
 
 def _tells_of_the_end(report: Report, tenure: Tenure, address: Network) -> bool:
@@ -126,38 +131,40 @@ class _Teller:
         self._lines: list[Line] = []
         self._sessions = 0
 
-    def step(self, kind: str, nas: int, address: int, tag: int, silent: bool, pause: float) -> Report | None:
-        self.now += pause
+    def step(self, random: Random) -> Report:
+        """One more thing happens, perhaps at an address somebody has, perhaps at one that is free."""
+        self.now += random.choice(_PAUSES)
         self.history.end = self.now
-        network = ADDRESSES[address]
-        on_nas = [line for line in self._lines if line.nas == nas]
-        line = on_nas[tag % len(on_nas)] if on_nas else None
-        if kind == "begin":
-            return self._begin(nas, network, TAGS[tag], silent)
-        if kind == "restart":
-            for other in on_nas:
-                self._end(other)
-            return self._report(EventKind.ON, nas, None, ())
-        if kind == "clock":
-            if self._stepping:
-                self._offsets[nas] = (-2 * TTL, -90.0, -30.0, 0.0, 30.0, 90.0, 2 * TTL)[(address + tag) % 7]
-            return None
+        network = random.choice(ADDRESSES[:1] * 3 + ADDRESSES[1:])
+        silent = random.random() < 0.3
+        if self._stepping and random.random() < 0.2:
+            self._offsets[random.randrange(2)] = random.choice((-2 * TTL, -90.0, -30.0, 0.0, 30.0, 90.0, 2 * TTL))
+        if random.random() < 0.08:
+            return self._restart(random.randrange(2))
+        line = next((line for line in self._lines if network in line.since), None)
         if line is None:
-            return None
-        if kind == "end":
-            held = tuple(line.since)
-            self._end(line)
-            return self._report(EventKind.STOP, nas, line, () if silent else held)
-        if kind == "move" and self.history.holder(network, self.now) is None:
-            for old in [old for old in line.since if old.version == network.version]:
-                self._release(line, old)
-            self._take(line, network)
-            return self._report(EventKind.INTERIM, nas, line, tuple(line.since))
-        return self._report(EventKind.INTERIM, nas, line, () if silent else tuple(line.since))
+            if self._lines and random.random() < 0.25:
+                return self._move(random.choice(self._lines), network)
+            return self._begin(random.randrange(2), network, random.choice(TAGS), silent)
+        named = () if silent else tuple(line.since)
+        if random.random() < 0.5:
+            # Sessions whose ids are used again name their addresses: see docs/accounting-mishaps.md.
+            return self._report(EventKind.INTERIM, line.nas, line, named if line.nas else tuple(line.since))
+        self._end(line)
+        return self._report(EventKind.STOP, line.nas, line, named)
 
-    def _begin(self, nas: int, network: Network, tag: bytes, silent: bool) -> Report | None:
-        if self.history.holder(network, self.now) is not None:
-            return None
+    def _restart(self, nas: int) -> Report:
+        for line in [line for line in self._lines if line.nas == nas]:
+            self._end(line)
+        return self._report(EventKind.ON, nas, None, ())
+
+    def _move(self, line: Line, network: Network) -> Report:
+        for old in [old for old in line.since if old.version == network.version]:
+            self._release(line, old)
+        self._take(line, network)
+        return self._report(EventKind.INTERIM, line.nas, line, tuple(line.since))
+
+    def _begin(self, nas: int, network: Network, tag: bytes, silent: bool) -> Report:
         # The first server counts its sessions from one again and again: the ids of its sessions are used twice.
         used = {line.session for line in self._lines if line.nas == nas}
         self._sessions += 1
@@ -188,25 +195,25 @@ class _Teller:
         return report
 
 
-@st.composite
-def histories(draw: st.DrawFn, delays: tuple[float, ...] = _DELAYS, stepping: bool = False) -> History:
-    """Any history of two servers and three addresses. ``stepping`` clocks jump; others are wrong by a constant."""
-    offset = st.sampled_from((-55.0, -3.0, 0.0, 0.0, 3.0, 55.0))
-    teller = _Teller((draw(offset), draw(offset)), stepping)
-    kinds = st.sampled_from(("begin", "begin", "interim", "interim", "move", "end", "restart", "clock"))
-    fates = st.lists(st.sampled_from(delays), max_size=2)
-    for kind, nas, address, tag, silent, pause, fate in draw(
-        st.lists(
-            st.tuples(
-                kinds, st.integers(0, 1), st.sampled_from((0, 0, 0, 1, 2)), st.integers(0, 3), st.booleans(),
-                st.sampled_from(_PAUSES), fates,
-            ),
-            min_size=2, max_size=24,
-        )
-    ):  # fmt: skip
-        report = teller.step(kind, nas, address, tag, silent, pause)
-        if report is not None:
-            report.arrivals = tuple(report.sent + delay for delay in fate)
+def histories(delays: tuple[float, ...] = _DELAYS, stepping: bool = False) -> st.SearchStrategy[History]:
+    """Any history of two servers and three addresses. ``stepping`` clocks jump; others are wrong by a constant.
+
+    Drawn evenly from a seed, since what matters are long coincidences, and shrunk by cutting off its end.
+    """
+    return st.builds(
+        lambda seed, length: _history(Random(seed), length, delays, stepping),
+        st.integers(0, 2**64 - 1),
+        st.integers(3, 40),
+    )
+
+
+def _history(random: Random, length: int, delays: tuple[float, ...], stepping: bool) -> History:
+    offsets = (-55.0, -3.0, 0.0, 0.0, 3.0, 55.0)
+    teller = _Teller((random.choice(offsets), random.choice(offsets)), stepping)
+    for _ in range(length):
+        report = teller.step(random)
+        fate = random.choice(((delays[0],), (delays[0],), (), random.choices(delays, k=2)))
+        report.arrivals = tuple(report.sent + delay for delay in fate)
     return teller.history
 
 

@@ -143,7 +143,7 @@ def test_the_answer_equals_looking_at_every_session(reports: list[Session], aske
     holding = made.holder(asked, NOW)
     if not claims:
         assert holding.state is HoldingState.MISSING
-    elif len(live) > 1 or (live and undated):
+    elif len(live) > 1 or (live and undated) or len(undated) > 1:
         assert holding.state is HoldingState.AMBIGUOUS
     elif not live:
         assert holding.state is HoldingState.STALE
