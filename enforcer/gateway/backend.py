@@ -12,7 +12,7 @@ import logging
 
 from enforcer.config import Config
 from enforcer.gateway import nft
-from enforcer.gateway.ruleset import Backend, marks, queue_range, removal, table
+from enforcer.gateway.ruleset import TABLE, Backend, marks, queue_range, removal, table
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,21 @@ class Installation:
 
         Raises CommandError; then the installed one goes on.
         """
+        nft.load(table(config, self.backend) + contents)
+
+    def complete(self) -> bool:
+        """Whether everything installed is still there. Raises CommandError when the kernel cannot be asked."""
+        tables = [item["table"] for item in nft.objects("tables") if "table" in item]
+        if not any(f"{one['family']} {one['name']}" == TABLE for one in tables):
+            return False
+        return self.backend is Backend.NATIVE or all(map(_is_paired, _IPTABLES))
+
+    def restore(self, config: Config, contents: str) -> None:
+        """Put back what is not there any more. Raises CommandError; it may be tried again."""
+        if self.backend is Backend.PAIRED:
+            for family in _IPTABLES:
+                if not _is_paired(family):
+                    self._pair(family, config)
         nft.load(table(config, self.backend) + contents)
 
     def remove(self) -> None:
@@ -115,13 +130,21 @@ def _is_empty(family: str) -> bool:
     return not any("rule" in item for item in content) and all(c.get("policy") == "accept" for c in chains)
 
 
-def _delete_rules(family: str) -> bool:
+def _is_paired(family: str) -> bool:
+    return _has("chains", family) and bool(_our_rules(family))
+
+
+def _our_rules(family: str) -> list[list[str]]:
     listed = nft.run([_IPTABLES[family], "-w", "-t", "security", "-S", "FORWARD"])
-    ours = [
+    return [
         line.split()[1:]
         for line in listed.splitlines()
         if line.startswith("-A FORWARD ") and f"--comment {_COMMENT} " in line
     ]
+
+
+def _delete_rules(family: str) -> bool:
+    ours = _our_rules(family)
     for rule in ours:
         nft.run([_IPTABLES[family], "-w", "-t", "security", "-D", *rule])
     return bool(ours)

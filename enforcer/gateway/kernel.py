@@ -1,7 +1,8 @@
 """The one writer of the kernel's rules and sets, in a thread of its own: nft(8) takes its time, verdicts do not.
 
 What is asked for in quick succession is written as one transaction. A transaction that the kernel refuses is
-followed by a full one, later, from what the sets should hold.
+followed by a full one, later, from what the sets should hold. What another program took out (a firewall's restart
+flushes every table) is put back.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ GATHER = 0.05
 RETRY = 5.0
 """Seconds until everything is written anew after the kernel refused a change."""
 
+LOOK = 5.0
+"""Seconds between two looks whether everything of ours is still there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -37,6 +41,13 @@ class Change:
     add: frozenset[Network] = frozenset()
     remove: frozenset[Network] = frozenset()
     forget: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """All that is registered without conditions now; the memory of rejected 5-tuples is emptied."""
+
+    networks: frozenset[Network]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +74,11 @@ class KernelWriter:
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
         self._sets = KernelSets()
-        self._queue: SimpleQueue[Change | Exempt | Everything | None] = SimpleQueue()
+        self._queue: SimpleQueue[Change | Registered | Exempt | Everything | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="kernel", daemon=True)
         self._config = Config()
-        self._retry_at: float | None = None
+        self._behind = False
+        self._next_look = 0.0
         self.failures = 0
 
     def start(self, config: Config, registered: Iterable[Network], exempt: Iterable[Network]) -> None:
@@ -75,9 +87,10 @@ class KernelWriter:
         self._sets.replace("registered", registered)
         self._sets.replace("exempt", exempt)
         self._installation.install(config, self._sets.fill())
+        self._next_look = time.monotonic() + LOOK
         self._thread.start()
 
-    def post(self, what: Change | Exempt | Everything) -> None:
+    def post(self, what: Change | Registered | Exempt | Everything) -> None:
         """Have something written soon. The future of an Everything tells when, or raises CommandError."""
         self._queue.put(what)
 
@@ -89,11 +102,11 @@ class KernelWriter:
 
     def _run(self) -> None:
         while True:
-            timeout = None if self._retry_at is None else max(0.0, self._retry_at - time.monotonic())
+            if time.monotonic() >= self._next_look:
+                self._look_after()
             try:
-                posted = [self._queue.get(timeout=timeout)]
+                posted = [self._queue.get(timeout=max(0.0, self._next_look - time.monotonic()))]
             except Empty:
-                self._write(self._sets.refill())
                 continue
             time.sleep(GATHER)
             while not self._queue.empty():
@@ -108,23 +121,33 @@ class KernelWriter:
                     self._write_everything(what)
                 elif isinstance(what, Exempt):
                     text += self._sets.replace("exempt", what.networks)
+                elif isinstance(what, Registered):
+                    text += self._sets.replace("registered", what.networks) + forget_rejected(self._config)
                 else:
                     text += self._sets.change("registered", what.add, what.remove)
                     text += forget_rejected(self._config) if what.forget else ""
             self._write(text)
 
+    def _look_after(self) -> None:
+        try:
+            if not self._installation.complete():
+                log.error("another program took rules of ours out of the kernel: putting them back")
+                self._installation.restore(self._config, self._sets.fill())
+            elif self._behind:
+                nft.load(self._refill(self._sets, self._config))
+        except nft.CommandError as error:
+            self._failed(error)
+        else:
+            self._behind = False
+            self._next_look = time.monotonic() + LOOK
+
     def _write(self, text: str) -> None:
-        if self._retry_at is not None and text:
-            text = self._sets.refill()
+        if not text or self._behind:
+            return
         try:
             nft.load(text)
         except nft.CommandError as error:
-            self.failures += 1
-            self._retry_at = time.monotonic() + RETRY
-            log.error("the kernel's sets could not be brought up to date, trying again: %s", error)
-        else:
-            if text:
-                self._retry_at = None
+            self._failed(error)
 
     def _write_everything(self, what: Everything) -> None:
         sets = KernelSets()
@@ -133,11 +156,24 @@ class KernelWriter:
         try:
             if what.table:
                 self._installation.replace(what.config, sets.fill())
+            elif self._behind:
+                # The kernel does not hold what it should: what differs from that says too little.
+                nft.load(self._refill(sets, what.config))
             else:
                 nft.load(self._sets.copy().become(sets) + forget_rejected(what.config))
         except nft.CommandError as error:
             self.failures += 1
             what.done.set_exception(error)
             return
-        self._sets, self._config, self._retry_at = sets, what.config, None
+        self._sets, self._config, self._behind = sets, what.config, False
         what.done.set_result(None)
+
+    def _failed(self, error: nft.CommandError) -> None:
+        self.failures += 1
+        self._behind = True
+        self._next_look = time.monotonic() + RETRY
+        log.error("the kernel's sets could not be brought up to date, trying again: %s", error)
+
+    @staticmethod
+    def _refill(sets: KernelSets, config: Config) -> str:
+        return sets.refill() + forget_rejected(config)

@@ -22,6 +22,8 @@ def run(arguments: list[str], text: str | None = None) -> str:
         raise CommandError(
             f"{arguments[0]} is not installed; install it (Debian: apt install {_PACKAGES[arguments[0]]})"
         ) from None
+    except OSError as error:
+        raise CommandError(f"{arguments[0]} cannot be started: {error.strerror}") from None
     if done.returncode != 0:
         detail = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
         raise CommandError(f"{' '.join(arguments)}: {detail}")

@@ -68,6 +68,19 @@ def test_what_a_killed_daemon_left_is_cleaned_by_the_next(fresh: Lab, already_th
     assert again.ruleset() == before
 
 
+def test_rules_that_another_program_flushed_are_put_back(fresh: Lab) -> None:
+    gateway = Gateway(fresh)
+    before = gateway.ruleset()
+    with gateway:
+        rules = sorted(gateway.ruleset().splitlines())
+        # What a restart of Debian's nftables.service does.
+        fresh.gateway.run(["nft", "-f", "-"], text=f"flush ruleset\n{before}")
+        assert wait_until(lambda: sorted(gateway.ruleset().splitlines()) == rules, 15)
+        assert "took rules of ours out of the kernel" in gateway.log()
+        with WireGuardServer(fresh.internet).client(fresh.subscriber("stranger")) as client:
+            assert wait_until(client.icmp_prohibited, 5)
+
+
 def test_a_second_daemon_is_refused_and_the_first_goes_on(fresh: Lab) -> None:
     with Gateway(fresh) as gateway:
         rules = gateway.ruleset()

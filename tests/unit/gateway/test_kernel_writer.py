@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import subprocess
 import time
 from collections.abc import Iterator
 from ipaddress import ip_network
+from itertools import cycle
 
 import pytest
 
 from enforcer.config import Config
 from enforcer.gateway import kernel, nft
 from enforcer.gateway.backend import Installation
-from enforcer.gateway.kernel import Change, Everything, Exempt, KernelWriter
+from enforcer.gateway.kernel import Change, Everything, Exempt, KernelWriter, Registered
 from enforcer.gateway.ruleset import Backend
 
 A, B, C = (ip_network(f"192.0.2.{n}") for n in (1, 2, 3))
@@ -24,12 +27,17 @@ class Nft:
     def __init__(self) -> None:
         self.loaded: list[str] = []
         self.refusing = False
+        self.tables = [{"table": {"family": "inet", "name": "enforcer"}}]
 
     def load(self, text: str) -> None:
         if self.refusing:
             raise nft.CommandError("no")
         if text:
             self.loaded.append(text)
+
+    def objects(self, *what: str) -> list[dict[str, dict[str, str]]]:
+        assert what == ("tables",)
+        return self.tables
 
     def wait(self, count: int) -> None:
         deadline = time.monotonic() + 5
@@ -42,7 +50,9 @@ class Nft:
 def fake(monkeypatch: pytest.MonkeyPatch) -> Nft:
     made = Nft()
     monkeypatch.setattr(nft, "load", made.load)
+    monkeypatch.setattr(nft, "objects", made.objects)
     monkeypatch.setattr(kernel, "RETRY", 0.2)
+    monkeypatch.setattr(kernel, "LOOK", 0.2)
     return made
 
 
@@ -116,3 +126,63 @@ def test_a_reload_of_the_table_brings_its_contents(fake: Nft, writer: KernelWrit
     assert text.startswith("add table inet enforcer\ndelete table inet enforcer\n")
     assert "add element inet enforcer registered4 { 192.0.2.2 }" in text
     assert "add element inet enforcer exempt4 { 192.0.2.3 }" in text
+
+
+def refused(fake: Nft, writer: KernelWriter, change: Change | Registered) -> None:
+    """Have the kernel refuse a change."""
+    failures = writer.failures
+    fake.refusing = True
+    writer.post(change)
+    deadline = time.monotonic() + 5
+    while writer.failures == failures and time.monotonic() < deadline:
+        time.sleep(0.01)
+    fake.refusing = False
+    assert writer.failures == failures + 1
+
+
+def test_a_reload_after_a_refused_change_starts_from_nothing(
+    fake: Nft, writer: KernelWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The kernel has A only, while the sets here say A and B: the difference to A and B would be nothing.
+    monkeypatch.setattr(kernel, "RETRY", 60.0)
+    refused(fake, writer, Change(add=frozenset({B})))
+    everything = Everything(ENFORCE, frozenset({A, B}), frozenset(), table=False)
+    writer.post(everything)
+    everything.done.result(5)
+    assert "flush set inet enforcer registered4" in fake.loaded[-1]
+    assert "192.0.2.2" in fake.loaded[-1]
+
+
+def test_what_the_clock_changed_is_tried_again_when_refused(fake: Nft, writer: KernelWriter) -> None:
+    refused(fake, writer, Registered(frozenset({B, C})))
+    fake.wait(2)
+    assert "192.0.2.1 " not in fake.loaded[1]
+    assert "192.0.2.2" in fake.loaded[1]
+    assert "flush set inet enforcer rejected4" in fake.loaded[1]
+
+
+def test_a_tool_that_cannot_be_started_does_not_end_the_writer(
+    fake: Nft, writer: KernelWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*arguments: object, **options: object) -> None:  # noqa: ARG001
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(subprocess, "run", no_memory)
+        with pytest.raises(nft.CommandError, match="nft cannot be started: Cannot allocate memory"):
+            nft.run(["nft", "list", "tables"])
+    refused(fake, writer, Change(add=frozenset({B})))
+    fake.wait(2)
+
+
+def test_a_table_that_another_program_flushed_is_put_back(fake: Nft, writer: KernelWriter) -> None:
+    tables, fake.tables = fake.tables, []
+    # Sessions that come and go all the time must not keep it from being noticed.
+    deadline = time.monotonic() + 5
+    changes = cycle([Change(add=frozenset({B})), Change(remove=frozenset({B}))])
+    while not any("192.0.2.1" in text for text in fake.loaded[1:]) and time.monotonic() < deadline:
+        writer.post(next(changes))
+        time.sleep(0.02)
+    fake.tables = tables
+    restored = next(text for text in fake.loaded[1:] if "192.0.2.1" in text)
+    assert restored.startswith("add table inet enforcer\ndelete table inet enforcer\ntable inet enforcer {")
