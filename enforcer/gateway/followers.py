@@ -156,9 +156,12 @@ class SessionFollower:
 def forget_all(follower: SessionFollower) -> None:
     """Forget every session: the key of the tags was changed, and the old one is gone.
 
-    Their tags match nothing on the list any more, and what matches nothing would look unregistered.
+    Their tags match nothing on the list any more, and what matches nothing would look unregistered. So do the
+    tags of events that were on their way.
     """
     log.warning(
         "numbers.key_file changed and the key before is not among former_key_files: all sessions forgotten"
     )
+    if follower.radius is not None:
+        follower.radius.discard()
     follower.table.replace_all(())

@@ -7,6 +7,7 @@ an event it has not handed over it has not answered either, so the access server
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -86,6 +87,13 @@ class RadiusProcess:
             self._counts.update(counts)
         return events
 
+    def discard(self) -> None:
+        """Drop the events that wait."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                _, counts = read_message(memoryview(self._buffer)[: self._channel.recv_into(self._buffer)])
+                self._counts.update(counts)
+
     def supervise(self) -> None:
         """Start the listener again if it died; for the daemon to call every second or so."""
         if self.running or time.monotonic() - self._started < RESTART:
@@ -109,7 +117,11 @@ class RadiusProcess:
                 made.close()
         self._settings = settings
         self._kill()
-        self._start()
+        try:
+            self._start()
+        except RadiusError as error:
+            # The settings are in force all the same; ``supervise`` goes on trying.
+            log.error("%s", error)
 
     def close(self) -> None:
         """End the listener and close everything."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -199,3 +200,27 @@ def test_secrets_are_neither_in_arguments_nor_in_the_environment(receiver: lab.R
     shown = own.joinpath("cmdline").read_bytes() + own.joinpath("environ").read_bytes()
     for hidden in (lab.SECRET, lab.KEY.hex().encode(), lab.KEY):
         assert hidden not in shown
+
+
+def test_what_waits_under_a_former_key_can_be_discarded(receiver: lab.Receiver, port: int) -> None:
+    done = lab.radclient(f"127.0.0.1:{port}", _START)
+    assert done.returncode == 0, done.stdout + done.stderr
+    receiver.process.reconfigure(replace(lab.settings(port), key=bytes(32)))
+    receiver.process.discard()
+    assert receiver.process.receive() == []
+
+
+def test_settings_taken_over_are_in_force_even_if_the_listener_starts_later(
+    receiver: lab.Receiver, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*arguments: object, **options: object) -> None:  # noqa: ARG001
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    process = receiver.process
+    with monkeypatch.context() as broken:
+        broken.setattr(subprocess, "Popen", no_memory)
+        process.reconfigure(replace(lab.settings(port), key=bytes(32)))
+    assert not process.running
+    monkeypatch.setattr(module, "RESTART", 0.0)
+    process.supervise()
+    assert process.running
