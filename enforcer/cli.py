@@ -18,6 +18,7 @@ from enforcer import __version__
 from enforcer.check import check as run_check
 from enforcer.commands import (
     DEFAULT_CONFIG,
+    FAULT,
     INPUT,
     MACHINE,
     ask_daemon,
@@ -39,6 +40,7 @@ from enforcer.gateway.exempt_keeper import remembered
 from enforcer.gateway.nfqueue import QueueError
 from enforcer.gateway.ruleset import Backend, table
 from enforcer.gateway.sets import statements
+from enforcer.gateway.watch import watch_lists
 from enforcer.lists import load_lists
 from enforcer.present import console, flows_table
 from enforcer.replay import FlowReport, Replay
@@ -78,16 +80,20 @@ def run(config_path: Path | None, lenient: bool) -> None:
     obstacles = list(preflight.obstacles(config))
     if obstacles:
         fail(MACHINE, obstacles)
+    watch = watch_lists(config)
     with input_errors():
         lists = load_lists(config, lenient, time.time(), config_path or DEFAULT_CONFIG)
     for warning in (*preflight.warnings(config), *lists.notices, *lists.problems):
         logging.warning("%s", warning)
     with input_errors():
-        daemon = Daemon(config_path or DEFAULT_CONFIG, config, lists, lenient)
+        daemon = Daemon(config_path or DEFAULT_CONFIG, config, lists, lenient, watch)
     try:
         daemon.run()
     except (StartError, QueueError, RadiusError, ControlError, nft.CommandError) as error:
         fail(MACHINE, [str(error)])
+    except Exception:
+        logging.exception("stopped by a fault of this program, everything taken out of the kernel")
+        raise SystemExit(FAULT) from None
 
 
 @main.command()

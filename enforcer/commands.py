@@ -21,8 +21,9 @@ from enforcer.policy import Policy
 
 DEFAULT_CONFIG = Path("/etc/enforcer/enforcer.yaml")
 
-INPUT, MACHINE = 1, 3
-"""Exit codes: something in the files given is wrong; this machine cannot do it. 2 is click's, for usage."""
+INPUT, MACHINE, FAULT = 1, 3, 70
+"""Exit codes: something in the files given is wrong; this machine cannot do it; the daemon met with what no code
+foresaw, and is worth starting again. 2 is click's, for usage."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -81,6 +81,7 @@ def load_lists(
     registrations: list[Registration] = []
     as_of: float | None = None
     if config.registry.files:
+        written = _oldest(config.registry.files)
         result = load(
             config.registry.files, config.numbers.region, ZoneInfo(config.registry.timezone), tagger, lenient
         )
@@ -89,7 +90,7 @@ def load_lists(
         findings.problems.extend(result.problems)
         refused = result.refused
         if not refused:
-            as_of = min(file.stat().st_mtime for file in config.registry.files)
+            as_of = written
     sessions = SessionTable(float(config.sessions.ttl), config.sessions.capacity)
     if config.sessions.file is not None:
         read = load_sessions(config.sessions.file, config.numbers.region, tagger, lenient)
@@ -118,6 +119,14 @@ def keep_memory(config: Config, registry: Registry) -> str | None:
     except OSError as error:
         return f"{path}: cannot be written: {error.strerror}; entries that vanish lose their grace at a restart"
     return None
+
+
+def _oldest(files: Iterable[Path]) -> float | None:
+    # Asked before they are read: one that is replaced meanwhile must not lend its age to what was read.
+    try:
+        return min(file.stat().st_mtime for file in files)
+    except OSError:
+        return None
 
 
 def _radius(config: Config, path: Path, keys: tuple[bytes, ...], findings: Findings) -> Settings | None:

@@ -18,13 +18,14 @@ from enforcer import __version__
 from enforcer.config import Config
 from enforcer.config_fields import split_listen
 from enforcer.engine import Engine
+from enforcer.exemptions import Exemptions
 from enforcer.gateway.answers import answer
 from enforcer.gateway.backend import Installation, detect
 from enforcer.gateway.control import Answer, Asker, ControlServer, Request
 from enforcer.gateway.exempt_keeper import ExemptKeeper, reconfigured, remembered
 from enforcer.gateway.followers import SessionFollower, forget_all
 from enforcer.gateway.interfaces import InterfaceNames
-from enforcer.gateway.kernel import Change, Everything, Exempt, KernelWriter
+from enforcer.gateway.kernel import Change, Everything, Exempt, KernelWriter, Registered
 from enforcer.gateway.loader import Listed, Loaded, Loader, Refused, Result, listed
 from enforcer.gateway.nfqueue import Queue
 from enforcer.gateway.ruleset import enforcing, marks
@@ -41,6 +42,7 @@ from enforcer.observe.recent import RecentRefusals
 from enforcer.observe.refusals import RefusalLog
 from enforcer.policy import Decision, Policy
 from enforcer.registry.model import Network
+from enforcer.subscribers.radius.process import RadiusError
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +60,8 @@ class StartError(Exception):
 class Daemon:
     """One gateway. ``run`` returns after SIGTERM or SIGINT, with the kernel as it was before."""
 
-    def __init__(self, path: Path, config: Config, lists: Lists, lenient: bool) -> None:
+    def __init__(self, path: Path, config: Config, lists: Lists, lenient: bool, watch: Watch) -> None:
+        """``watch`` was begun before the lists were loaded: what was written meanwhile is loaded too."""
         now = time.time()
         self.started = now
         self.config = config
@@ -73,7 +76,7 @@ class Daemon:
         self._refusals = RefusalLog()
         self._listed = listed(lists.registry, now, float(config.registry.grace))
         self._loader = Loader(path, lenient, self._loaded)
-        self._watch = Watch(self._files())
+        self._watch = watch
         self._results: SimpleQueue[Result | Callable[[], None]] = SimpleQueue()
         self._wanted: deque[tuple[str, Future[Answer]]] = deque()
         self._asking: list[Future[Answer]] = []
@@ -115,11 +118,14 @@ class Daemon:
             stack.enter_context(handled(self._wake_write, self._stop, self._hang_up))
             self.kernel = KernelWriter(Installation(detect(self.config)))
             now = time.time()
+            # At the end the rules go first and what they queued gets its verdict: nobody waits for the rest.
+            stack.callback(self._stop_resolving, wait=True)
+            for queue in queues:
+                stack.callback(queue.drain)
             self.kernel.start(self.config, self._registered(now), exempt(self.exemptions))
             stack.callback(self._remove)
             self._loader.keep(self.config, self.lists.registry)
             self._start_resolving()
-            stack.callback(self._stop_resolving, wait=True)
             self._stance.report(self.config, self.policy, now)
             log.info("enforcer %s ready: mode %s", __version__, self.config.mode)
             self._loop(queues)
@@ -200,7 +206,7 @@ class Daemon:
                 self._refuse(result.error)
             elif isinstance(result, Listed):
                 self._listed = result
-                self._write_everything(table=False)
+                self.kernel.post(Registered(frozenset(self._registered(time.time()))))
             else:
                 result()
         if self.keeper is not None and self.keeper.take(time.time()):
@@ -220,7 +226,8 @@ class Daemon:
             if self._watch.changed():
                 self.request_reload("a changed file")
             self.recent.expire(now)
-        if now >= self._listed.valid_until and not self._loader.busy:
+        # Not beside a reload: what follows from the list before would come after the new one.
+        if not (self._listed.at <= now < self._listed.valid_until or self._loader.busy or self._asking):
             self._loader.reconsider(self.lists.registry, float(self.config.registry.grace))
         self._stance.report(self.config, self.policy, now)
 
@@ -259,9 +266,9 @@ class Daemon:
         before = self.config, self.lists, self.exemptions, self._listed
         now = time.time()
         try:
-            self.follower.reconfigure(loaded.lists.radius)
             if loaded.config.exempt != before[0].exempt:
                 self.exemptions = reconfigured(loaded.config.exempt, self.exemptions)
+            self.follower.reconfigure(loaded.lists.radius)
         except Exception as error:
             self.exemptions = before[2]
             self._refuse(str(error))
@@ -270,7 +277,12 @@ class Daemon:
         self._forget_foreign_tags(before[1])
         self._use_file(loaded.lists, now)
         self._engine.policy = self._policy()
-        done = self._write_everything(table=not _same_table(loaded.config, before[0]))
+        everything = Everything(
+            self.config,
+            frozenset(self._registered(now)),
+            frozenset(exempt(self.exemptions)),
+            table=not _same_table(loaded.config, before[0]),
+        )
 
         def written(future: Future[None]) -> None:
             error = future.exception()
@@ -281,14 +293,15 @@ class Daemon:
             )
             self._wake()
 
-        done.add_done_callback(written)
+        everything.done.add_done_callback(written)
+        self.kernel.post(everything)
 
     def _in_force(self, loaded: Loaded, before: Config) -> None:
         now = time.time()
         self.audit = AuditLog(self.config.audit.file)
         self.audit.reloaded(now, loaded.by, loaded.changes)
-        if self._watch.paths != self._files():
-            self._watch = Watch(self._files())
+        if self._watch.paths != loaded.watch.paths:
+            self._watch = loaded.watch
         self._loader.keep(self.config, self.lists.registry)
         if self.config.exempt != before.exempt:
             self._stop_resolving()
@@ -305,10 +318,19 @@ class Daemon:
         )  # fmt: skip
         self._tell_asking({"lines": [("reloaded", changes)]})
 
-    def _undo(self, before: tuple[Config, Lists, object, Listed], error: BaseException) -> None:
-        self.config, self.lists, _, self._listed = before
+    def _undo(self, before: tuple[Config, Lists, Exemptions, Listed], error: BaseException) -> None:
+        now = time.time()
+        refused = self.lists
+        self.config, self.lists, self.exemptions, self._listed = before
+        try:
+            self.follower.reconfigure(self.lists.radius)
+        except RadiusError as failure:
+            log.error("%s", failure)
+        self._forget_foreign_tags(refused)
+        self._use_file(self.lists, now)
         self._engine.policy = self._policy()
-        self._write_everything(table=False)
+        self.kernel.post(Registered(frozenset(self._registered(now))))
+        self.kernel.post(Exempt(frozenset(exempt(self.exemptions))))
         self._refuse(f"the kernel refuses it: {error}")
 
     def _refuse(self, error: str) -> None:
@@ -320,14 +342,6 @@ class Daemon:
         asking, self._asking = self._asking, []
         for future in asking:
             future.set_result(told)
-
-    def _write_everything(self, table: bool) -> Future[None]:
-        now = time.time()
-        everything = Everything(
-            self.config, frozenset(self._registered(now)), frozenset(exempt(self.exemptions)), table
-        )
-        self.kernel.post(everything)
-        return everything.done
 
     def _registered(self, now: float) -> set[Network]:
         return {*self._listed.networks, *self.follower.networks_of(self._listed.tags, now)}
@@ -365,10 +379,6 @@ class Daemon:
         self.decisions(decision)
         self._refusals(decision)
         self.recent.add(decision, time.time())
-
-    def _files(self) -> tuple[Path, ...]:
-        sessions = self.config.sessions.file
-        return (*self.config.registry.files, *(() if sessions is None else (sessions,)))
 
     def _start_resolving(self) -> None:
         self.keeper = ExemptKeeper(self.config.exempt, self.config.exempt.memory, self.exemptions, self._wake)

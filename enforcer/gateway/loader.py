@@ -14,6 +14,7 @@ from pathlib import Path
 
 from enforcer.config import Config
 from enforcer.config_file import ConfigError, load
+from enforcer.gateway.watch import Watch, watch_lists
 from enforcer.lists import ListError, Lists, keep_memory, load_lists
 from enforcer.registry.lookup import Registry
 from enforcer.registry.model import Network, Registration, Status
@@ -32,25 +33,30 @@ class ReloadError(Exception):
 class Listed:
     """What follows from a list at one moment: networks and numbers registered without conditions, and until when.
 
-    ``holders`` are the tags of all registered numbers, conditions or not. ``valid_until`` is when the clock alone
-    next changes any of it, in epoch seconds.
+    ``at`` is that moment, ``valid_until`` when the clock alone next changes any of it, both in epoch seconds.
+    ``holders`` are the tags of all registered numbers, conditions or not.
     """
 
     networks: frozenset[Network]
     tags: frozenset[bytes]
     holders: frozenset[bytes]
+    at: float
     valid_until: float
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration and its lists, ready to be put in force. ``changes`` are ids for the audit log."""
+    """A configuration and its lists, ready to be put in force. ``changes`` are ids for the audit log.
+
+    ``watch`` notices what was written to the lists since their loading began.
+    """
 
     config: Config
     lists: Lists
     listed: Listed
     changes: dict[str, list[str]]
     by: str
+    watch: Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,7 @@ class Loader:
         try:
             config = load(self._path)
             _refuse_restart_only(self._path, in_force, config)
+            watch = watch_lists(config)
             lists = load_lists(config, self._lenient, now, self._path, registry)
             _refuse_shrinking(config, registry, lists.registry)
             if (
@@ -131,7 +138,7 @@ class Loader:
             return Refused(f"{self._path}: cannot be loaded: {error!r}", by)
         grace = float(config.registry.grace)
         changes = compare(registry, lists.registry, now, grace)
-        return Loaded(config, lists, listed(lists.registry, now, grace), changes, by)
+        return Loaded(config, lists, listed(lists.registry, now, grace), changes, by, watch)
 
 
 def listed(registry: Registry, now: float, grace: float) -> Listed:
@@ -144,7 +151,7 @@ def listed(registry: Registry, now: float, grace: float) -> Listed:
             if entry.unconditional:
                 tags.update((entry.tag, *entry.former_tags))
     networks = frozenset(registry.unconditional_networks(now, grace))
-    return Listed(networks, frozenset(tags), frozenset(holders), registry.next_change(now, grace))
+    return Listed(networks, frozenset(tags), frozenset(holders), now, registry.next_change(now, grace))
 
 
 def compare(before: Registry, after: Registry, now: float, grace: float) -> dict[str, list[str]]:

@@ -31,7 +31,7 @@ BURST = 64
 """Packets handled in one turn, so that signals and timers get theirs under a flood."""
 
 LAST_BURST = 1 << 20
-"""Packets handled at most before unbinding: as many as the longest queue holds."""
+"""Packets handled at most at the end: as many as the longest queue holds."""
 
 
 class QueueError(Exception):
@@ -70,10 +70,14 @@ class Queue:
         self._source.left = BURST
         self._queue.run_socket(self._source)  # type: ignore[arg-type]
 
-    def close(self) -> None:
-        """Give what still waits its verdict, then unbind: the kernel drops what is left in an unbound queue."""
+    def drain(self) -> None:
+        """Handle all that has come."""
         self._source.left = LAST_BURST
         self._queue.run_socket(self._source)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """Give what still waits its verdict, then unbind: the kernel drops what is left in an unbound queue."""
+        self.drain()
         self._queue.unbind()
         self._socket.close()
 

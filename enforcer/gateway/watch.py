@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from enforcer.config import Config
+
 LOOK = 0.5
 """Seconds between two looks: with one more look for the rest, a change is noticed within a second."""
 
@@ -31,6 +33,12 @@ class Watch:
 
     def _look(self) -> tuple[_Signature | None, ...]:
         return tuple(map(_signature, self.paths))
+
+
+def watch_lists(config: Config) -> Watch:
+    """A watch on the list files a configuration names. To miss nothing, begin it before they are loaded."""
+    sessions = config.sessions.file
+    return Watch((*config.registry.files, *(() if sessions is None else (sessions,))))
 
 
 def _signature(path: Path) -> _Signature | None:

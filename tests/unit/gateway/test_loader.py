@@ -48,7 +48,7 @@ def test_what_the_kernel_may_decide_alone_and_until_when() -> None:
     limited = registration(id="R-9", network=None, tag=b"L" * 16, protocols=frozenset({Family.OPENVPN}))
     found = listed(registry(entry(1, valid_to=None), conditional, number, limited), NOW, GRACE)
     tags = frozenset({TAG, bytes(16)})
-    assert found == Listed(frozenset({ip_network("192.0.2.1")}), tags, tags | {b"L" * 16}, NOW + DAY)
+    assert found == Listed(frozenset({ip_network("192.0.2.1")}), tags, tags | {b"L" * 16}, NOW, NOW + DAY)
 
 
 class Running:

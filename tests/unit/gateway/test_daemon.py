@@ -1,0 +1,193 @@
+"""The daemon's own doings, between a load and the kernel: what is in force after whatever went wrong."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enforcer import lists as lists_module
+from enforcer.config_file import load
+from enforcer.gateway import loader as loader_module
+from enforcer.gateway.daemon import Daemon
+from enforcer.gateway.kernel import Change, Everything, Exempt, Registered
+from enforcer.gateway.nft import CommandError
+from enforcer.gateway.watch import watch_lists
+from enforcer.lists import Lists, load_lists
+from enforcer.registry.load import load as read_list
+from enforcer.subscribers.radius.settings import Settings
+
+RADIUS = Settings((), "PK", bytes(32), (), "Calling-Station-Id")
+A, B = ip_network("192.0.2.1"), ip_network("192.0.2.2")
+
+
+class Kernel:
+    """Remembers what it was to write."""
+
+    def __init__(self) -> None:
+        self.posted: list[Change | Registered | Exempt | Everything] = []
+
+    def post(self, what: Change | Registered | Exempt | Everything) -> None:
+        self.posted.append(what)
+
+
+class World:
+    """A daemon on files of a folder, its loop turned by hand."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path, self.list = folder / "enforcer.yaml", folder / "list.csv"
+        self.write("")
+        self.rows("R-1,company,192.0.2.1")
+        config = load(self.path)
+        watch = watch_lists(config)
+        self.daemon = Daemon(self.path, config, load_lists(config, False, time.time(), self.path), False, watch)
+        self.kernel = Kernel()
+        self.daemon.kernel = self.kernel  # type: ignore[assignment]
+
+    def write(self, settings: str) -> None:
+        self.path.write_text(f"registry: {{files: [list.csv]}}\nmetrics: {{listen: null}}\n{settings}")
+
+    def rows(self, *rows: str) -> None:
+        self.list.write_text("\n".join(["id,holder,address", *rows]) + "\n")
+
+    def reload(self) -> None:
+        """Load anew, up to what the kernel is to write."""
+        self.daemon.request_reload("test")
+        self.daemon._begin_wanted()
+        self.daemon._loader.wait()
+        self.daemon._woken()
+
+    def everything(self) -> Everything:
+        (found,) = (what for what in self.kernel.posted if isinstance(what, Everything))
+        return found
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.daemon._wake_read.close()
+    made.daemon._wake_write.close()
+
+
+def test_a_load_that_fails_as_no_code_foresaw_does_not_end_all_reloads(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*arguments: object, **options: object) -> Lists:  # noqa: ARG001
+        raise FileNotFoundError("list.csv")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(loader_module, "load_lists", gone)
+        world.reload()
+    assert world.daemon.reloads.counts["failure"] == 1
+    world.rows("R-1,company,192.0.2.1", "R-2,company,192.0.2.2")
+    world.reload()
+    assert world.everything().registered == {A, B}
+
+
+def test_a_reload_the_kernel_refuses_leaves_everything_as_it_was(world: World) -> None:
+    daemon = world.daemon
+    before = daemon.config, daemon.lists, daemon.exemptions
+    world.write("exempt: {prefixes: [203.0.113.0/24]}\n")
+    world.rows("R-1,company,192.0.2.1", "R-2,company,192.0.2.2")
+    world.reload()
+    assert world.everything().exempt == {ip_network("203.0.113.0/24")}
+    world.everything().done.set_exception(CommandError("no"))
+    daemon._woken()
+    # The exemptions above all: they are the ones that resolving keeps up to date.
+    assert (daemon.config, daemon.lists, daemon.exemptions) == before
+    assert daemon.policy.exemptions is before[2]
+    assert world.kernel.posted[1:] == [Registered(frozenset({A})), Exempt(frozenset())]
+
+
+def test_a_reload_the_kernel_refuses_leaves_the_key_that_the_list_is_under(world: World) -> None:
+    daemon = world.daemon
+    reconfigured: list[object] = []
+    daemon.follower.reconfigure = reconfigured.append  # type: ignore[method-assign, assignment]
+    daemon.lists = replace(daemon.lists, radius=RADIUS)
+    world.reload()
+    world.everything().done.set_exception(CommandError("no"))
+    daemon._woken()
+    assert reconfigured == [None, RADIUS]
+
+
+def test_the_clock_never_puts_an_earlier_list_back(world: World) -> None:
+    daemon = world.daemon
+    daemon._listed = replace(daemon._listed, valid_until=0.0)
+    world.rows("R-1,company,192.0.2.1", "R-2,company,192.0.2.2")
+    daemon.request_reload("test")
+    daemon._begin_wanted()
+    daemon._loader.wait()
+    # The new list is loaded and waits for the loop; the clock speaks first.
+    daemon._tick()
+    daemon._loader.wait()
+    daemon._woken()
+    assert daemon._listed.networks == {A, B}
+    assert [type(what) for what in world.kernel.posted] == [Everything]
+
+
+@pytest.mark.parametrize("step", [-86400.0, 86400.0])
+def test_a_clock_that_is_set_has_the_list_looked_at_again(
+    world: World, step: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = world.daemon
+    now = time.time()
+    daemon._listed = replace(daemon._listed, networks=frozenset(), valid_until=now + 3600)
+    monkeypatch.setattr(time, "time", lambda: now + step)
+    daemon._tick()
+    daemon._loader.wait()
+    daemon._woken()
+    assert world.kernel.posted == [Registered(frozenset({A}))]
+
+
+def test_a_list_written_while_the_first_is_loaded_is_loaded_too(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    config = load(world.path)
+    watch = watch_lists(config)
+    lists = load_lists(config, False, time.time(), world.path)
+    world.rows("R-1,company,192.0.2.1", "R-2,company,192.0.2.2")
+    daemon = Daemon(world.path, config, lists, False, watch)
+    daemon._tick()
+    daemon._next_look = 0.0
+    daemon._tick()
+    assert [by for by, _ in daemon._wanted] == ["a changed file"]
+
+
+def test_a_list_named_anew_is_watched_from_before_its_loading(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*arguments: Any, **options: Any) -> Lists:
+        loaded = load_lists(*arguments, **options)
+        other.write_text("id,holder,address\nR-1,company,192.0.2.1\nR-2,company,192.0.2.2\n")
+        return loaded
+
+    other = world.list.with_name("other.csv")
+    other.write_bytes(world.list.read_bytes())
+    world.path.write_text("registry: {files: [other.csv]}\nmetrics: {listen: null}\n")
+    monkeypatch.setattr(loader_module, "load_lists", slow)
+    world.reload()
+    world.everything().done.set_result(None)
+    world.daemon._woken()
+    world.daemon._stop_resolving()
+    assert [world.daemon._watch.changed() for _ in range(2)] == [False, True]
+
+
+def test_a_list_replaced_while_it_is_read_is_as_old_as_what_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path)
+
+    def replacing(*arguments: Any) -> Any:
+        result = read_list(*arguments)
+        world.list.unlink()
+        return result
+
+    os.utime(world.list, (1000.0, 1000.0))
+    monkeypatch.setattr(lists_module, "load", replacing)
+    assert load_lists(load(world.path), False, time.time(), world.path).registry.as_of == 1000.0
