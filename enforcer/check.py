@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import time
 from dataclasses import dataclass, field
@@ -17,6 +18,10 @@ from enforcer.gateway.ruleset import Backend, table
 from enforcer.gateway.sets import statements
 from enforcer.lists import ListError, Lists, load_lists
 from enforcer.registry.model import Status
+from enforcer.subscribers.claims import SessionState
+
+SOCKET_PATH = 107
+"""Bytes the kernel takes as the path of a socket (unix(7))."""
 
 RESOLVING = 10.0
 """Seconds `check` spends on resolving exempt names at most."""
@@ -37,6 +42,7 @@ def check(path: Path, config: Config, lenient: bool) -> Report:
     now = time.time()
     lists = _lists(path, config, lenient, now, report)
     _lines(config, report)
+    _control(config, report)
     exemptions = Exemptions(config.exempt)
     _resolve(config, exemptions, report)
     _kernel(config, lists, exemptions, now, report)
@@ -52,6 +58,8 @@ def _lists(path: Path, config: Config, lenient: bool, now: float, report: Report
         return None
     report.warnings.extend(str(notice) for notice in lists.notices)
     report.warnings.extend(f"{problem} (row left out: --lenient)" for problem in lists.problems)
+    if config.sessions.file is not None:
+        _sessions(config, lists, now, report)
     if not config.registry.files:
         report.warnings.append("registry.files is empty: without a list nobody is ever refused")
         return lists
@@ -71,6 +79,18 @@ def _lists(path: Path, config: Config, lenient: bool, now: float, report: Report
     return lists
 
 
+def _sessions(config: Config, lists: Lists, now: float, report: Report) -> None:
+    held = len(lists.sessions)
+    lists.sessions.expire(now, held)
+    live = lists.sessions.census()[SessionState.LIVE]
+    report.facts.append(f"{held} sessions, {live} of them live and with a number")
+    if held and not live:
+        report.warnings.append(
+            f"no session of {config.sessions.file} is live (sessions.ttl): nobody on a line of class mobile is "
+            "ever refused, and a registered number frees no address"
+        )
+
+
 def _lines(config: Config, report: Report) -> None:
     if not config.lines:
         report.warnings.append("lines is empty: no line has a registration route, so nobody is ever refused")
@@ -84,6 +104,24 @@ def _lines(config: Config, report: Report) -> None:
         report.warnings.append("mode is enforce, but enforce names no family: nothing is refused")
 
 
+def _control(config: Config, report: Report) -> None:
+    socket, group = config.control.socket, config.control.group
+    if socket is not None and len(os.fsencode(socket)) > SOCKET_PATH:
+        report.problems.append(f"control.socket {socket}: the path is longer than {SOCKET_PATH} bytes; shorten it")
+    if group is not None:
+        try:
+            grp.getgrnam(group)
+        except KeyError:
+            report.problems.append(f"control.group: there is no group {group!r} on this machine: groupadd {group}")
+    audit = config.audit.file
+    if audit is not None and audit.is_dir():
+        report.problems.append(f"audit.file {audit}: is a directory; name a file in it")
+    elif audit is not None and not audit.parent.is_dir():
+        report.problems.append(
+            f"audit.file {audit}: there is no folder {audit.parent}: mkdir -p -m 700 {audit.parent}"
+        )
+
+
 def _resolve(config: Config, exemptions: Exemptions, report: Report) -> None:
     if not exemptions.names:
         if Family.IPSEC in config.enforce:
@@ -95,6 +133,8 @@ def _resolve(config: Config, exemptions: Exemptions, report: Report) -> None:
     lookup = Lookup(config.exempt.resolvers)
     deadline = time.monotonic() + RESOLVING
     unanswered: list[str] = []
+    # Of the derived names many have no address, for not every network has every service.
+    written = {*config.exempt.names, *config.exempt.wifi_calling.names}
     for name in exemptions.names:
         if time.monotonic() > deadline:
             unanswered.append(f"{name}: not asked within {RESOLVING:.0f} s")
@@ -103,6 +143,8 @@ def _resolve(config: Config, exemptions: Exemptions, report: Report) -> None:
         exemptions.answer(name, found.addresses, time.time(), complete=found.failure is None)
         if found.failure is not None:
             unanswered.append(found.failure)
+        elif not found.addresses and name in written:
+            unanswered.append(f"{name}: it has no address: is it misspelt?")
     report.facts.append(f"{len(exemptions.names)} exempt names, {len(exemptions.addresses)} addresses")
     report.warnings.extend(f"exempt name without an answer: {text}" for text in unanswered)
     missing = exemptions.wifi_calling_missing(time.time())

@@ -115,7 +115,8 @@ def check(config_path: Path | None, lenient: bool) -> None:
         click.echo(f"ERROR {problem}", err=True)
     if report.problems:
         fail(INPUT, [f"{len(report.problems)} problem{'s' * (len(report.problems) > 1)} found"])
-    click.echo(f"ok    mode {config.mode}, enforcing {', '.join(config.enforce) or 'nothing'}")
+    enforced = ", ".join(dict.fromkeys(config.enforce)) if config.mode == "enforce" else ""
+    click.echo(f"ok    mode {config.mode}, enforcing {enforced or 'nothing'}")
 
 
 @main.command()
@@ -147,6 +148,7 @@ def replay(files: tuple[Path, ...], config_path: Path | None, lenient: bool, for
     """
     policy = policy_of(config_path, lenient)
     failures: list[str] = []
+    notes: list[str] = []
     rows: list[tuple[str, FlowReport]] = []
     frames = packets = 0
     with _progress(files) as advance:
@@ -158,6 +160,8 @@ def replay(files: tuple[Path, ...], config_path: Path | None, lenient: bool, for
                         advance(path, capture.position)
             except CaptureError as error:
                 failures.append(str(error))
+            if (unread := one.unread()) is not None:
+                notes.append(f"{path}: {unread}")
             frames += one.frames
             packets += one.packets
             if form == "jsonl":
@@ -171,6 +175,8 @@ def replay(files: tuple[Path, ...], config_path: Path | None, lenient: bool, for
         click.echo(
             f"{len(rows)} flows of WireGuard, OpenVPN or IPsec in {frames} frames, {packets} packets", err=True
         )
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
     if failures:
         fail(INPUT, failures)
 

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterable
 from datetime import datetime
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 
@@ -67,14 +67,18 @@ def explain(
     at = _time(at_text)
     families = [Family(protocol)] if protocol else list(Family)
     address = _address(what)
-    if address is None and Path(what).exists():
+    if address is None and what and Path(what).exists():
         _explain_file(Path(what), policy_of(config_path, lenient), families, as_json)
         return
     config = load_config(config_path, required=False)
     if address is None:
         _require_number(what, config)
     if at_text is None and config.control.socket is not None and config.control.socket.exists():
-        subject = {"address": str(what), "protocol": protocol} if address is not None else {"number": what}
+        subject = (
+            {"address": str(ip_address(address)), "protocol": protocol}
+            if address is not None
+            else {"number": what}
+        )
         _print_live(ask_daemon(config, {"what": "explain", **subject}), as_json)
     elif address is not None:
         answers = [explain_address(policy_of(config_path, lenient), address, family, at) for family in families]
@@ -90,9 +94,12 @@ def explain(
 
 def _address(text: str) -> bytes | None:
     try:
-        return ip_address(text).packed
+        address = ip_address(text)
     except ValueError:
         return None
+    # Written by a dual-stack program's log; on the wire it is the IPv4 address.
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).packed
 
 
 def _require_number(text: str, config: Config) -> None:
@@ -141,6 +148,8 @@ def _explain_file(path: Path, policy: Policy, families: Iterable[Family], as_jso
             console().print(labelled(lines))
             click.echo()
         click.echo(f"{len(reports)} flows in {one.frames} frames")
+    if (unread := one.unread()) is not None:
+        click.echo(f"note: {path}: {unread}", err=True)
     if failure is not None:
         fail(INPUT, [str(failure)])
 

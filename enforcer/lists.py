@@ -156,6 +156,10 @@ def _store(config: Config, path: Path, keys: tuple[bytes, ...], findings: Findin
     except ValueError as error:
         findings.fatal(str(path), None, str(error), "sessions.store")
         return None
+    if sessions.store_ca_file is not None and not sessions.store_ca_file.is_file():
+        told = "is no file: expected the certificate of the store's authority, in PEM"
+        findings.fatal(str(sessions.store_ca_file), None, told)
+        return None
     password = None
     if sessions.store_password_file is not None:
         try:

@@ -13,8 +13,8 @@ from rich.text import Text
 from enforcer.policy import Action, Decision
 from enforcer.replay import FlowReport
 
-_WIDE = 200
-"""Columns assumed where the output is not a terminal, so that nothing is folded in a file."""
+_WIDE = 20_000
+"""Columns assumed where the output is not a terminal, more than any row has: nothing is folded in a file."""
 
 
 def console(stderr: bool = False) -> Console:

@@ -99,6 +99,14 @@ class Replay:
         """The flows in which a family was proven or seen, in the order of their deciding frames."""
         return sorted(self._reports.values(), key=lambda report: report.frame)
 
+    def unread(self) -> str | None:
+        """How many frames were not read, and why, in words; None when all were."""
+        if not self.not_parsed:
+            return None
+        reasons = sorted(self.not_parsed.items(), key=lambda item: -item[1])
+        told = ", ".join(f"{count} {reason}" for reason, count in reasons)
+        return f"{sum(self.not_parsed.values())} of {self.frames} frames not read: {told}"
+
     def _frame(self, frame: Frame) -> None:
         self.frames += 1
         packet: object = link.decode(frame.link_type, frame.data, frame.wire_length)

@@ -74,7 +74,7 @@ class ControlServer:
             self._socket.listen(8)
         except OSError as error:
             self._socket.close()
-            raise ControlError(f"control.socket {path}: {error.strerror}") from None
+            raise ControlError(f"control.socket {path}: {error.strerror or error}") from None
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
         self._thread.start()
 

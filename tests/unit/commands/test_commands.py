@@ -1,0 +1,102 @@
+"""What the commands print and how they exit, called in this process without root."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from enforcer.cli import main
+from enforcer.gateway.resolver import Found, Lookup
+
+WIREGUARD = "wireguard-udp4.pcap"
+
+
+@pytest.fixture(autouse=True)
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+
+
+def run(*arguments: object) -> Result:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def check(folder: Path, lines: Sequence[str]) -> Result:
+    path = folder / "enforcer.yaml"
+    path.write_text("\n".join([*lines, ""]))
+    return run("check", "--config", path)
+
+
+def test_what_is_enforced_in_mode_monitor_is_nothing(tmp_path: Path) -> None:
+    assert "mode monitor, enforcing nothing" in check(tmp_path, ["enforce: [openvpn]"]).output
+    both = ["mode: enforce", "enforce: [openvpn, wireguard, openvpn]"]
+    assert "mode enforce, enforcing openvpn, wireguard" in check(tmp_path, both).output
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (f"control: {{socket: /run/{'x' * 120}}}", "the path is longer than 107 bytes"),
+        ("control: {group: no-such-group}", "there is no group 'no-such-group'"),
+        ("audit: {file: /proc/none/audit.jsonl}", "there is no folder /proc/none"),
+        ("audit: {file: /proc}", "is a directory"),
+        ("sessions: {store: 'rediss://192.0.2.1', store_ca_file: gone.pem}", "gone.pem: is no file"),
+    ],
+)
+def test_check_finds_what_would_fail_later(tmp_path: Path, settings: str, said: str) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(bytes(range(32)))
+    key.chmod(0o600)
+    result = check(tmp_path, [settings, f"numbers: {{key_file: {key}}}"])
+    assert result.exit_code == 1
+    assert said in result.output
+
+
+def test_check_says_how_the_sessions_of_a_file_stand(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("address,number,heard_at\n100.64.0.1,,2020-01-01T00:00:00Z\n")
+    result = check(tmp_path, ["sessions: {file: s.csv}"])
+    assert "1 sessions, 0 of them live" in result.output
+    assert "no session of" in result.output
+
+
+def test_check_says_which_name_of_the_operator_has_no_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Lookup, "find", lambda *_: Found())
+    result = check(tmp_path, ["exempt: {names: [vpn.exmaple.net]}"])
+    assert "vpn.exmaple.net: it has no address" in result.output
+
+
+def test_frames_that_were_not_read_are_told(tmp_path: Path, repository: Path) -> None:
+    whole = bytearray((repository / "pcaps" / WIREGUARD).read_bytes())
+    whole[20:24] = (9999).to_bytes(4, "little")
+    path = tmp_path / "odd.pcap"
+    path.write_bytes(whole)
+    for command in (("replay",), ("replay", "--format", "jsonl"), ("explain",)):
+        result = run(*command, path)
+        assert f"{path}: 9 of 9 frames not read: 9 link type not supported" in result.stderr
+
+
+def test_nothing_is_folded_where_the_output_is_no_terminal(tmp_path: Path, repository: Path) -> None:
+    path = tmp_path / ("x" * 240)
+    path.write_bytes((repository / "pcaps" / WIREGUARD).read_bytes())
+    assert str(path) in run("replay", path).stdout
+
+
+def test_an_ipv4_address_written_in_ipv6_is_the_ipv4_address(tmp_path: Path) -> None:
+    path = tmp_path / "enforcer.yaml"
+    path.write_text("lines: [{name: a, class: static, prefixes: [198.51.100.0/24]}]\n")
+    asked = ("--config", path, "--protocol", "wireguard", "--json")
+    for address in ("198.51.100.8", "::ffff:198.51.100.8"):
+        assert json.loads(run("explain", address, *asked).stdout)[0]["reason"] == "list_missing"
+
+
+def test_nothing_is_no_file() -> None:
+    result = run("explain", "")
+    assert result.exit_code == 1
+    assert "neither an address, nor a mobile number, nor a file" in result.output
