@@ -19,6 +19,10 @@ from enforcer.registry.prefixes import PrefixMap
 from enforcer.subscribers.model import Holding, HoldingState
 from enforcer.wire.packet import Packet
 
+AHEAD = 3600.0
+"""Seconds by which the list may be ahead of the clock. Beyond, the clock is wrong: a machine without a battery for
+it starts years back, where every registration has yet to begin."""
+
 
 class Answer(StrEnum):
     """Who is behind the subscriber's side: the three-valued answer."""
@@ -48,6 +52,7 @@ class Reason(StrEnum):
     NO_ROUTE = "no_route"
     LIST_MISSING = "list_missing"
     LIST_STALE = "list_stale"
+    CLOCK_BEHIND = "clock_behind"
     MAPPING_MISSING = "mapping_missing"
     MAPPING_STALE = "mapping_stale"
     MAPPING_AMBIGUOUS = "mapping_ambiguous"
@@ -151,6 +156,7 @@ _UNKNOWN_ORDER = (
     Reason.NO_ROUTE,
     Reason.LIST_MISSING,
     Reason.LIST_STALE,
+    Reason.CLOCK_BEHIND,
     Reason.MAPPING_MISSING,
     Reason.MAPPING_NUMBERLESS,
     Reason.MAPPING_STALE,
@@ -168,11 +174,14 @@ class Policy:
         registry: RegistryView,
         sessions: SessionsView,
         exemptions: ExemptionsView,
+        live: bool = False,
     ) -> None:
+        """``live`` says that the times given are this machine's present, not a capture's."""
         self.config = config
         self.registry = registry
         self.sessions = sessions
         self.exemptions = exemptions
+        self._live = live
         self._enforced = frozenset(config.enforce) if config.mode == "enforce" else frozenset[Family]()
         self._lines: PrefixMap[Line] = PrefixMap()
         self._nas: dict[str, Line] = {}
@@ -280,6 +289,8 @@ class Policy:
             if refused_by is None:
                 refusal, refused_by, refused_status = obstacle, entry, status
         doubt = self._doubt(subscriber, line, holding, list_age)
+        if doubt is None and self._live and as_of is not None and as_of - now > AHEAD:
+            doubt = Reason.CLOCK_BEHIND
         answer = Answer.NOT_REGISTERED if doubt is None else Answer.UNKNOWN
         return Who(answer, doubt or refusal, address, line, refused_by, refused_status, holding, list_age)
 

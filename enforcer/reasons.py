@@ -55,6 +55,10 @@ REASONS: dict[Reason, Words] = {
         "The list of registrations is too old to call anybody unregistered.",
         "The operator loads a current list.",
     ),
+    Reason.CLOCK_BEHIND: Words(
+        "By this gateway's clock the list comes from the future, so no date on it can be relied on.",
+        "The operator sets the gateway's clock.",
+    ),
     Reason.MAPPING_MISSING: Words(
         "It is not known which number holds this address now.",
         "An accounting message or sessions entry for the address.",

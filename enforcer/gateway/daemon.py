@@ -128,6 +128,7 @@ class Daemon:
             self._start_resolving()
             self._stance.report(self.config, self.policy, now)
             log.info("enforcer %s ready: mode %s", __version__, self.config.mode)
+            self.follower.breathe = lambda: _handle(queues)
             self._loop(queues)
             log.info("stopping")
 
@@ -373,7 +374,7 @@ class Daemon:
             self.follower.replace_all(lists.sessions, now)
 
     def _policy(self) -> Policy:
-        return Policy(self.config, self.lists.registry, self.follower, self.exemptions)
+        return Policy(self.config, self.lists.registry, self.follower, self.exemptions, live=True)
 
     def _observe(self, decision: Decision) -> None:
         self.decisions(decision)
@@ -396,6 +397,11 @@ class Daemon:
     def _remove(self) -> None:
         self.kernel.stop()
         log.info("removed everything from the kernel")
+
+
+def _handle(queues: list[Queue]) -> None:
+    for queue in queues:
+        queue.handle()
 
 
 def _same_table(one: Config, other: Config) -> bool:

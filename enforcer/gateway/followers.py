@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Container
+from collections.abc import Callable, Container, Iterator
 
 from enforcer.config import Config
 from enforcer.registry.model import Network
@@ -19,7 +19,7 @@ from enforcer.subscribers.snapshot import restore, save
 from enforcer.subscribers.store.offers import offers
 from enforcer.subscribers.store.settings import StoreSettings
 from enforcer.subscribers.store.shared import SharedStore
-from enforcer.subscribers.table import SessionTable
+from enforcer.subscribers.table import Session, SessionTable
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,10 @@ SAVE = 300.0
 """Seconds between two snapshots."""
 
 
+BREATH = 256
+"""Sessions read between two looks at what waits for a verdict: some milliseconds."""
+
+
 class SessionFollower:
     """Keeps one session table up to date, and answers from it."""
 
@@ -44,6 +48,8 @@ class SessionFollower:
         self._snapshot = config.sessions.snapshot
         self._save_at = time.monotonic() + SAVE
         self._saving = threading.Lock()
+        self.breathe: Callable[[], None] = lambda: None
+        """Called again and again while many sessions are read: for verdicts, which must not wait."""
         self._changed: set[Network] = set()
 
     def start(self, radius: Settings | None, store: StoreSettings | None) -> None:
@@ -82,7 +88,7 @@ class SessionFollower:
         if self._snapshot is None or not (wait or time.monotonic() >= self._save_at):
             return
         self._save_at = time.monotonic() + SAVE
-        path, sessions = self._snapshot, list(self.table.live(now, tags))
+        path, sessions = self._snapshot, list(self._live(now, tags))
 
         def work() -> None:
             with self._saving:
@@ -150,7 +156,13 @@ class SessionFollower:
 
     def networks_of(self, tags: Container[bytes], now: float) -> set[Network]:
         """Every network that live sessions of numbers with these tags hold."""
-        return {network for session in self.table.live(now, tags) for network in session.addresses}
+        return {network for session in self._live(now, tags) for network in session.addresses}
+
+    def _live(self, now: float, tags: Container[bytes]) -> Iterator[Session]:
+        for number, session in enumerate(self.table.live(now, tags)):
+            if number % BREATH == 0:
+                self.breathe()
+            yield session
 
 
 def forget_all(follower: SessionFollower) -> None:

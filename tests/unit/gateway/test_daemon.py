@@ -20,8 +20,10 @@ from enforcer.gateway.kernel import Change, Everything, Exempt, Registered
 from enforcer.gateway.nft import CommandError
 from enforcer.gateway.watch import watch_lists
 from enforcer.lists import Lists, load_lists
+from enforcer.policy import Answer
 from enforcer.registry.load import load as read_list
 from enforcer.subscribers.radius.settings import Settings
+from enforcer.subscribers.table import Session
 
 RADIUS = Settings((), "PK", bytes(32), (), "Calling-Station-Id")
 A, B = ip_network("192.0.2.1"), ip_network("192.0.2.2")
@@ -43,7 +45,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.path, self.list = folder / "enforcer.yaml", folder / "list.csv"
         self.write("")
-        self.rows("R-1,company,192.0.2.1")
+        self.rows("R-1,company,192.0.2.1,2026-01-01")
         config = load(self.path)
         watch = watch_lists(config)
         self.daemon = Daemon(self.path, config, load_lists(config, False, time.time(), self.path), False, watch)
@@ -51,10 +53,16 @@ class World:
         self.daemon.kernel = self.kernel  # type: ignore[assignment]
 
     def write(self, settings: str) -> None:
-        self.path.write_text(f"registry: {{files: [list.csv]}}\nmetrics: {{listen: null}}\n{settings}")
+        lines = "lines: [{name: leased, class: static, prefixes: [192.0.2.0/24]}]\n"
+        self.path.write_text(f"registry: {{files: [list.csv]}}\nmetrics: {{listen: null}}\n{lines}{settings}")
 
     def rows(self, *rows: str) -> None:
-        self.list.write_text("\n".join(["id,holder,address", *rows]) + "\n")
+        self.list.write_text(
+            "\n".join(
+                ["id,holder,address,valid_from", *(row if row.count(",") == 3 else f"{row}," for row in rows)]
+            )
+            + "\n"
+        )
 
     def reload(self) -> None:
         """Load anew, up to what the kernel is to write."""
@@ -191,3 +199,22 @@ def test_a_list_replaced_while_it_is_read_is_as_old_as_what_was_read(
     os.utime(world.list, (1000.0, 1000.0))
     monkeypatch.setattr(lists_module, "load", replacing)
     assert load_lists(load(world.path), False, time.time(), world.path).registry.as_of == 1000.0
+
+
+def test_verdicts_go_on_while_a_long_table_is_read(world: World) -> None:
+    daemon = world.daemon
+    now, tag, verdicts = time.time(), bytes(16), []
+    for number in range(1000):
+        daemon.follower.table.add(
+            Session(str(number), (ip_network(f"100.64.{number >> 8}.{number & 255}"),), tag, now)
+        )
+    daemon.follower.breathe = lambda: verdicts.append(None)
+    assert len(daemon.follower.networks_of({tag}, now)) == 1000
+    assert len(verdicts) == 4
+
+
+def test_a_clock_that_starts_years_back_calls_nobody_unregistered(world: World) -> None:
+    policy = world.daemon.policy
+    # By the clock of such a machine every registration has yet to begin.
+    who = policy.end(A.network_address.packed, None, True, None, 0.0)
+    assert who.answer is Answer.UNKNOWN

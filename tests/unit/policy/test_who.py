@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 import pytest
 
 from enforcer.fingerprints.detection import Family, Standing
-from enforcer.policy import Action, Answer, HeldBack, Reason
+from enforcer.policy import AHEAD, Action, Answer, HeldBack, Policy, Reason
+from enforcer.registry.lookup import Registry
 from enforcer.registry.model import Revocation
 from tests.unit.policy.worlds import (
     DAY,
@@ -284,3 +285,16 @@ def test_ipsec_between_subscribers_ipv6_addresses_is_left_alone() -> None:
 
 def test_no_entry_of_the_tests_matches_by_accident() -> None:
     assert World(entries=(ELSEWHERE,)).decide(STATIC).action is Action.REJECT
+
+
+@pytest.mark.parametrize(("ahead", "answer"), [(AHEAD, Answer.NOT_REGISTERED), (AHEAD + 1, Answer.UNKNOWN)])
+def test_a_list_from_the_future_shows_a_wrong_clock(ahead: float, answer: Answer) -> None:
+    registry = Registry((registration(valid_from=NOW + DAY),), NOW + ahead)
+    made = World().policy()
+    live = Policy(made.config, registry, made.sessions, made.exemptions, live=True)
+    who = live.end(ip_address(STATIC).packed, None, True, None, NOW)
+    assert who.answer is answer
+    assert who.reason is (Reason.CLOCK_BEHIND if answer is Answer.UNKNOWN else Reason.NOT_YET_VALID)
+    # A capture may well be older than the list.
+    past = Policy(made.config, registry, made.sessions, made.exemptions)
+    assert past.end(ip_address(STATIC).packed, None, True, None, NOW).answer is Answer.NOT_REGISTERED
