@@ -203,7 +203,8 @@ def test_a_list_replaced_while_it_is_read_is_as_old_as_what_was_read(
 
 def test_verdicts_go_on_while_a_long_table_is_read(world: World) -> None:
     daemon = world.daemon
-    now, tag, verdicts = time.time(), bytes(16), []
+    now, tag = time.time(), bytes(16)
+    verdicts: list[None] = []
     for number in range(1000):
         daemon.follower.table.add(
             Session(str(number), (ip_network(f"100.64.{number >> 8}.{number & 255}"),), tag, now)
