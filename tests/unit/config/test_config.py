@@ -157,3 +157,6 @@ def test_the_commented_example_is_valid_and_watches(repository: Path) -> None:
     config = load(example)
     assert config.mode == "monitor"
     assert all(file.exists() for file in config.registry.files)
+    # Its list has numbers, and the first commands a new operator tries are questions.
+    assert config.numbers.key_file is not None
+    assert config.control.socket is not None
