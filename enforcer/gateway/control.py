@@ -16,6 +16,7 @@ import pwd
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -31,6 +32,9 @@ CLIENT_SECONDS = 2.0
 
 ANSWER_SECONDS = 60.0
 """Seconds the daemon may take: a reload of a long list is waited for."""
+
+ACCEPT_AGAIN = 1.0
+"""Seconds until clients are accepted again when the kernel could not (no descriptor is free)."""
 
 Request = dict[str, Any]
 Answer = dict[str, Any]
@@ -90,13 +94,18 @@ class ControlServer:
         while not self._closing:
             try:
                 client, _ = self._socket.accept()
-            except OSError:
-                return
+            except OSError as error:
+                if not self._closing:
+                    log.error("control socket: %s", error)
+                    time.sleep(ACCEPT_AGAIN)
+                continue
             with client:
                 try:
                     self._answer(client)
                 except OSError as error:
                     log.debug("a control client went away: %s", error)
+                except Exception:
+                    log.exception("a question on the control socket could not be answered")
 
     def _answer(self, client: socket.socket) -> None:
         client.settimeout(CLIENT_SECONDS)

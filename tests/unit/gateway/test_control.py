@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import resource
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -20,7 +23,9 @@ def echo(request: Request, asker: Asker) -> Future[Answer]:
     future: Future[Answer] = Future()
     if request.get("never"):
         return future
-    if request.get("fail"):
+    if request.get("unwritable"):
+        future.set_result({"x": object()})
+    elif request.get("fail"):
         future.set_exception(RuntimeError("inside"))
     else:
         future.set_result({"request": request, "uid": asker.uid, "pid": asker.pid})
@@ -109,3 +114,27 @@ def test_a_file_in_the_way_is_not_removed(tmp_path: Path) -> None:
     with pytest.raises(ControlError, match="no socket is in the way"):
         ControlServer(file, None, echo)
     assert file.read_text() == "keep me"
+
+
+def test_it_answers_again_after_a_moment_without_descriptors(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "ACCEPT_AGAIN", 0.05)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as stack:
+        # The first takes the descriptor that the waiting accept(2) has reserved, the second finds none.
+        clients = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2)]
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (max(int(each.name) for each in Path("/proc/self/fd").iterdir()), hard)
+        )
+        try:
+            for client in clients:
+                client.connect(str(path))
+                client.sendall(b"{}\n")
+                time.sleep(0.2)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert ask(path, {"status": True})["uid"] == os.geteuid()
+
+
+def test_an_answer_that_cannot_be_written_does_not_end_it(path: Path) -> None:
+    assert raw(path, b'{"unwritable": true}\n') == b""
+    assert ask(path, {"status": True})["uid"] == os.geteuid()
