@@ -105,7 +105,5 @@ def load_secret(path: Path) -> bytes:
     unreadable, not a regular file, not owned by root or the running user, open to group or others, empty, longer
     than 256 octets or of several lines.
     """
-    create = (
-        f"create it: install -m 600 /dev/null {path}, then write the access server's secret into it"
-    )
+    create = f"create it: install -m 600 /dev/null {path}, then write the access server's secret into it"
     return read_secret_line(path, "secret", create, _MOST_BYTES)
