@@ -83,7 +83,7 @@ def explain(
     elif address is not None:
         answers = [explain_address(policy_of(config_path, lenient), address, family, at) for family in families]
         if as_json:
-            click.echo(json.dumps([address_object(answer) for answer in answers], indent=2))
+            click.echo(json.dumps({"answers": [address_object(answer) for answer in answers]}, indent=2))
             return
         for answer in answers:
             console().print(labelled(address_lines(answer)))
@@ -165,9 +165,8 @@ def _explain_number(what: str, path: Path, config: Config, lenient: bool, at: fl
         [] if tagger is None else lists.registry.match_tag(tagger.tag(normalise(what, config.numbers.region)))
     )
     if as_json:
-        click.echo(
-            json.dumps([registration_object(entry, entry.status(at, grace)) for entry in entries], indent=2)
-        )
+        objects = [registration_object(entry, entry.status(at, grace)) for entry in entries]
+        click.echo(json.dumps({"answers": objects}, indent=2))
         return
     if not entries:
         click.echo("This number is not on the list.")

@@ -73,9 +73,13 @@ class ControlServer:
                 self._socket.bind(str(path))
             finally:
                 os.umask(before)
-            os.chown(path, -1, owner)
-            path.chmod(0o600 if group is None else 0o660)
-            self._socket.listen(8)
+            try:
+                os.chown(path, -1, owner)
+                path.chmod(0o600 if group is None else 0o660)
+                self._socket.listen(8)
+            except OSError:
+                path.unlink()
+                raise
         except OSError as error:
             self._socket.close()
             raise ControlError(f"control.socket {path}: {error.strerror or error}") from None

@@ -166,7 +166,7 @@ def _cell(outcome: Outcome) -> str:
 
 def _reason(gateway: Gateway, subscriber: Node) -> str:
     answers = json.loads(gateway.command("explain", subscriber.ip4, "--json"))
-    return ", ".join(sorted({answer["reason"] for answer in answers}))
+    return ", ".join(sorted({answer["reason"] for answer in answers["answers"]}))
 
 
 def _both(before: float | None, after: float | None) -> str:

@@ -93,10 +93,20 @@ def test_an_ipv4_address_written_in_ipv6_is_the_ipv4_address(tmp_path: Path) -> 
     path.write_text("lines: [{name: a, class: static, prefixes: [198.51.100.0/24]}]\n")
     asked = ("--config", path, "--protocol", "wireguard", "--json")
     for address in ("198.51.100.8", "::ffff:198.51.100.8"):
-        assert json.loads(run("explain", address, *asked).stdout)[0]["reason"] == "list_missing"
+        assert json.loads(run("explain", address, *asked).stdout)["answers"][0]["reason"] == "list_missing"
 
 
 def test_nothing_is_no_file() -> None:
     result = run("explain", "")
     assert result.exit_code == 1
     assert "neither an address, nor a mobile number, nor a file" in result.output
+
+
+def test_answers_from_the_files_have_the_form_of_the_daemons(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(bytes(range(32)))
+    key.chmod(0o600)
+    path = tmp_path / "enforcer.yaml"
+    path.write_text(f"numbers: {{key_file: {key}}}\n")
+    assert json.loads(run("explain", "0300 0000001", "--config", path, "--json").stdout) == {"answers": []}
+    assert list(json.loads(run("explain", "192.0.2.1", "--config", path, "--json").stdout)) == ["answers"]

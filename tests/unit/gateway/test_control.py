@@ -136,3 +136,16 @@ def test_it_answers_again_after_a_moment_without_descriptors(path: Path, monkeyp
 def test_an_answer_that_cannot_be_written_does_not_end_it(path: Path) -> None:
     assert raw(path, b'{"unwritable": true}\n') == b""
     assert ask(path, {"status": True})["uid"] == os.geteuid()
+
+
+def test_a_socket_that_cannot_be_given_to_its_group_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.chown", forbidden)
+    path = tmp_path / "control.sock"
+    with pytest.raises(ControlError, match="Operation not permitted"):
+        ControlServer(path, None, lambda *_: Future())
+    assert not path.exists()
