@@ -89,7 +89,9 @@ class Daemon:
         self._changed: set[Network] = set()
         self._next_look = 0.0
         self._use_file(lists, now)
-        self.follower.restore(self._listed.holders, now)
+        # Only to their favour: who began a session while this daemon was away was not heard, and somebody else's
+        # limited registration would be held against them.
+        self.follower.restore(self._listed.tags, now)
         self._engine = Engine(self._policy())
         self.worker = Worker(self._engine, marks(config.gateway.mark_mask), InterfaceNames(), self._observe)
 

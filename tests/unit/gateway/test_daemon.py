@@ -14,6 +14,7 @@ import pytest
 
 from enforcer import lists as lists_module
 from enforcer.config_file import load
+from enforcer.fingerprints.detection import Family
 from enforcer.gateway import loader as loader_module
 from enforcer.gateway.daemon import Daemon
 from enforcer.gateway.kernel import Change, Everything, Exempt, Registered
@@ -23,6 +24,7 @@ from enforcer.lists import Lists, load_lists
 from enforcer.policy import Answer
 from enforcer.registry.load import load as read_list
 from enforcer.subscribers.radius.settings import Settings
+from enforcer.subscribers.snapshot import save
 from enforcer.subscribers.table import Session
 
 RADIUS = Settings((), "PK", bytes(32), (), "Calling-Station-Id")
@@ -219,3 +221,27 @@ def test_a_clock_that_starts_years_back_calls_nobody_unregistered(world: World) 
     # By the clock of such a machine every registration has yet to begin.
     who = policy.end(A.network_address.packed, None, True, None, 0.0)
     assert who.answer is Answer.UNKNOWN
+
+
+@pytest.mark.parametrize(("protocols", "answer"), [("", Answer.REGISTERED), ("openvpn", Answer.UNKNOWN)])
+def test_a_session_from_before_a_restart_is_held_against_nobody(
+    tmp_path: Path, protocols: str, answer: Answer
+) -> None:
+    key = tmp_path / "key"
+    key.touch(mode=0o600)
+    key.write_bytes(bytes(range(32)))
+    (tmp_path / "list.csv").write_text(f"id,holder,number,protocols\nF-1,freelancer,+923001234567,{protocols}\n")
+    path = tmp_path / "enforcer.yaml"
+    path.write_text(
+        "registry: {files: [list.csv]}\nnumbers: {key_file: key}\nsessions: {snapshot: sessions.db}\n"
+        "lines: [{name: lte, class: mobile, prefixes: [100.64.0.0/16]}]\n"
+    )
+    config = load(path)
+    now = time.time()
+    lists = load_lists(config, False, now, path)
+    address = ip_network("100.64.0.7")
+    (entry,) = lists.registry
+    save(tmp_path / "sessions.db", [Session("s", (address,), entry.tag, now - 60, "nas")])
+    daemon = Daemon(path, config, lists, False, watch_lists(config))
+    packed = address.network_address.packed
+    assert daemon.policy.end(packed, None, True, Family.WIREGUARD, now).answer is answer
