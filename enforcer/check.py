@@ -17,6 +17,7 @@ from enforcer.gateway.resolver import Lookup
 from enforcer.gateway.ruleset import Backend, table
 from enforcer.gateway.sets import statements
 from enforcer.lists import ListError, Lists, load_lists
+from enforcer.policy import AHEAD
 from enforcer.registry.model import Status
 from enforcer.subscribers.claims import SessionState
 
@@ -72,6 +73,11 @@ def _lists(path: Path, config: Config, lenient: bool, now: float, report: Report
         )
     if lists.registry.as_of is not None and now - lists.registry.as_of > config.registry.max_age:
         report.warnings.append("the list is older than registry.max_age: nobody is refused")
+    if lists.registry.as_of is not None and lists.registry.as_of - now > AHEAD:
+        report.warnings.append(
+            "the list was written in the future, by this machine's clock: nobody is refused; set the clock, or "
+            "the files' times"
+        )
     if config.registry.memory is None:
         report.warnings.append(
             "registry.memory is not set: an entry that vanishes from the list loses its grace period at a restart"

@@ -60,6 +60,9 @@ class Line(_Section):
     def _some_address(self) -> Line:
         if not self.prefixes and not self.nas:
             raise ValueError("a line needs prefixes, or nas when its class is mobile")
+        for prefix in self.prefixes:
+            if prefix.prefixlen == 0:
+                raise ValueError(f"{prefix} is every address there is; name those of this class of line")
         if self.nas and self.kind == "static":
             raise ValueError("nas belongs to lines of class mobile: static lines are named by prefixes")
         return self

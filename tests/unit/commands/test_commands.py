@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -110,3 +111,9 @@ def test_answers_from_the_files_have_the_form_of_the_daemons(tmp_path: Path) -> 
     path.write_text(f"numbers: {{key_file: {key}}}\n")
     assert json.loads(run("explain", "0300 0000001", "--config", path, "--json").stdout) == {"answers": []}
     assert list(json.loads(run("explain", "192.0.2.1", "--config", path, "--json").stdout)) == ["answers"]
+
+
+def test_check_tells_of_a_list_from_the_future(tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text("id,holder,address\nC-1,company,198.51.100.7\n")
+    os.utime(tmp_path / "l.csv", (4e9, 4e9))
+    assert "was written in the future" in check(tmp_path, ["registry: {files: [l.csv]}"]).output

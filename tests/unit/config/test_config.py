@@ -94,6 +94,7 @@ def test_paths_are_relative_to_the_file() -> None:
             "10.0.0.0/8 stands in 'a' and in 'b'",
         ),
         ("radius: {clients: [{name: a, addresses: [192.0.2.1], secret_file: s}]}", "1: radius:", "clients need"),
+        ("lines: [{name: a, class: static, prefixes: ['::/0']}]", "1: lines[0]", "::/0 is every address there is"),
         ("- mode", "1:", "expected keys and values"),
     ],
 )
