@@ -43,7 +43,10 @@ def check(text: str) -> None:
 
 def objects(*what: str) -> list[dict[str, Any]]:
     """What `nft -j list` answers, without its header. Raises CommandError."""
-    answer: list[dict[str, Any]] = json.loads(run(["nft", "-j", "list", *what]))["nftables"]
+    try:
+        answer: list[dict[str, Any]] = json.loads(run(["nft", "-j", "list", *what]))["nftables"]
+    except (ValueError, KeyError):
+        raise CommandError(f"nft -j list {' '.join(what)}: the answer is not understood") from None
     return [item for item in answer if "metainfo" not in item]
 
 

@@ -186,3 +186,12 @@ def test_a_table_that_another_program_flushed_is_put_back(fake: Nft, writer: Ker
     fake.tables = tables
     restored = next(text for text in fake.loaded[1:] if "192.0.2.1" in text)
     assert restored.startswith("add table inet enforcer\ndelete table inet enforcer\ntable inet enforcer {")
+
+
+@pytest.mark.parametrize("printed", ["", "{}", "not JSON"])
+def test_an_answer_that_is_not_understood_does_not_end_the_writer(
+    printed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nft, "run", lambda arguments: printed)  # noqa: ARG005
+    with pytest.raises(nft.CommandError, match="not understood"):
+        Installation(Backend.NATIVE).complete()
