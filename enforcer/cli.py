@@ -132,7 +132,8 @@ def ruleset(config_path: Path | None, lenient: bool) -> None:
         lists = load_lists(config, lenient, time.time(), config_path or DEFAULT_CONFIG)
         backend = detect(config) if os.geteuid() == 0 else Backend.NATIVE
     now = time.time()
-    exemptions = remembered(config.exempt, config.exempt.memory, now)
+    with input_errors():
+        exemptions = remembered(config.exempt, config.exempt.memory, now)
     click.echo(table(config, backend) + statements(config, lists, exemptions, now), nl=False)
 
 

@@ -59,7 +59,8 @@ def policy_of(config_path: Path | None, lenient: bool) -> Policy:
     with input_errors():
         lists = load_lists(config, lenient, time.time(), config_path or DEFAULT_CONFIG)
     tell(lists)
-    exemptions = remembered(config.exempt, config.exempt.memory, time.time())
+    with input_errors():
+        exemptions = remembered(config.exempt, config.exempt.memory, time.time())
     return Policy(config, lists.registry, lists.sessions, exemptions)
 
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from enforcer.cli import main
 from enforcer.gateway.resolver import Found, Lookup
+from enforcer.mobile_networks import TableError
 
 WIREGUARD = "wireguard-udp4.pcap"
 
@@ -117,3 +118,19 @@ def test_check_tells_of_a_list_from_the_future(tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text("id,holder,address\nC-1,company,198.51.100.7\n")
     os.utime(tmp_path / "l.csv", (4e9, 4e9))
     assert "was written in the future" in check(tmp_path, ["registry: {files: [l.csv]}"]).output
+
+
+@pytest.mark.parametrize("command", [("explain", "192.0.2.1"), ("ruleset",)])
+def test_a_machine_without_the_table_of_networks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Sequence[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise TableError("the table of mobile networks is damaged")
+
+    for module in ("enforcer.commands", "enforcer.cli"):
+        monkeypatch.setattr(f"{module}.remembered", broken)
+    path = tmp_path / "enforcer.yaml"
+    path.write_text("mode: monitor\n")
+    result = run(*command, "--config", path)
+    assert result.exit_code == 3
+    assert "the table of mobile networks is damaged" in result.stderr
