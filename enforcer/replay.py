@@ -22,9 +22,9 @@ _RANK = {Standing.PROVEN: 2, Standing.SEEN: 0}
 
 
 class _Flow:
-    """What is remembered of a flow: ten words, because a capture may have millions."""
+    """What is remembered of a flow: nine words, because a capture may have millions."""
 
-    __slots__ = ("client", "client_port", "packets", "rank", "server", "server_port")
+    __slots__ = ("client", "client_port", "packets", "server", "server_port")
 
     def __init__(self, packet: Packet) -> None:
         self.client = packet.source
@@ -32,7 +32,6 @@ class _Flow:
         self.server = packet.destination
         self.server_port = packet.destination_port
         self.packets = 0
-        self.rank = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +133,9 @@ class Replay:
         if decision is None or decision.detection.standing is Standing.CANDIDATE:
             return
         rank = _rank(decision.detection)
-        if rank > flow.rank:
-            flow.rank = rank
+        # A flow forgotten at the bound starts anew, but what was reported of it stands.
+        reported = self._reports.get(key)
+        if reported is None or rank > _rank(reported.decision.detection):
             self._reports[key] = FlowReport(
                 packet.protocol.label,
                 format_endpoint(flow.client, flow.client_port),
