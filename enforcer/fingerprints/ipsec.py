@@ -44,7 +44,7 @@ STREAM_PREFIX = b"IKETCP"
 """Sent once by the TCP originator (RFC 9329 §4)."""
 
 _NO_SPI = bytes(8)
-_LONGEST = 65507  # of a UDP payload over IPv4
+_LONGEST = 65527  # of a UDP payload, over IPv6
 
 
 def _on_port(name: str, port: int, version: int, flags: int, at: int, transport: Protocol) -> Shape:

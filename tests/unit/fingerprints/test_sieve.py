@@ -11,7 +11,7 @@ from enforcer.fingerprints.catalogue import all_shapes
 from enforcer.fingerprints.detection import Standing
 from enforcer.fingerprints.detector import Detector
 from enforcer.wire.packet import Packet, Protocol
-from tests.unit.fingerprints.builders import NOW, SESSION, reply, udp
+from tests.unit.fingerprints.builders import NOW, SESSION, ike, reply, udp
 from tests.unit.fingerprints.samples import Sample, samples
 
 SAMPLES = samples()
@@ -32,6 +32,17 @@ def test_every_message_has_a_shape_in_both_directions(sample: Sample) -> None:
     packet = packet_of(sample)
     assert in_sieve(packet)
     assert in_sieve(reply(packet, packet.payload))
+
+
+@pytest.mark.parametrize("length", [65507, 65508, 65527])
+def test_the_longest_ike_message_has_a_shape(length: int) -> None:
+    """65507 bytes are the most that UDP carries over IPv4, 65527 over IPv6."""
+    message = ike(35, 0x08, 46, bytes(length - 28), message_id=1, responder=b"responds")
+    packet = udp(message, ("10.0.0.2", 500), ("198.51.100.7", 500))
+    detection = Detector().inspect(packet, NOW)
+    assert detection is not None
+    assert detection.standing is Standing.PROVEN
+    assert in_sieve(packet)
 
 
 def test_every_shape_has_a_message() -> None:
