@@ -12,7 +12,7 @@ packet id (0). It is sent
  - tls-crypt-v2: the client's reset is ``50`` and ends with the wrapped client key, whose last two bytes are its
    length (``TLS_CRYPT_V2_MAX_WKC_LEN`` 1024; at least tag 32 + key 256 + length 2 = 290).
 
-What is proof, on one packet, if the session id looks random (``SESSION_ZEROS``):
+What is proof, on one packet, if the session id looks random (few zeros, no number as text):
  - a wrapped reset whose net_time is near now and whose packet id is small (see ``NEAR``). With opcode, exact
    length and zero fields a random datagram of that length meets this with 2**-48 (tls-crypt) or less.
  - the plain client reset: exact length 14, ``38``, a session id, five zero bytes: 48 fixed bits. No protocol we
@@ -57,6 +57,11 @@ Session ids are 8 random bytes (``session_id_random``): one in 300,000 has more 
 protocols have them always: a DNS message has at least three here (the high bytes of its counts), Sun RPC four. A
 54-byte DNS query whose name spells the time of day would otherwise have the form of tls-crypt. A reset with more
 zeros is a candidate and waits for its answer.
+"""
+
+_NUMERALS = b"0123456789 +-./:"
+"""A session id of these bytes alone is taken for text: ``38`` is the digit 8, and a number, address or time of
+nine characters in a zero-padded field of 14 would have the form of a plain reset. A random id is so once in 2**32.
 """
 
 HMAC_SIZES = {"md5": 16, "sha1": 20, "sha224": 28, "sha256": 32, "sha384": 48, "sha512": 64}
@@ -241,7 +246,11 @@ def _fit(layout: Layout, payload: bytes, at: int, length: int, session: bytes, n
     if layout.remote is not None:
         remote = payload[at + layout.remote : at + layout.remote + 8]
     evidence += [Evidence(at + offset, value, "fixed fields of a reset") for offset, value in layout.fixed]
-    return Reset(layout, session, remote, near, session.count(0) <= SESSION_ZEROS, tuple(evidence))
+    return Reset(layout, session, remote, near, _looks_random(session), tuple(evidence))
+
+
+def _looks_random(session: bytes) -> bool:
+    return session.count(0) <= SESSION_ZEROS and bool(session.translate(None, _NUMERALS))
 
 
 _MESSAGES = {

@@ -106,6 +106,9 @@ UDP: dict[str, list[bytes]] = {
     ],
     "zero-padded records": [words(1, 148, bytes(pad)) for pad in (26, 40, 100)]
     + [b"\x38" + struct.pack("<II", 5, 9) + bytes(size - 9) for size in opcode_lengths()],
+    "a number in a zero-padded field": [
+        text.ljust(14, b"\0") for text in (b"812345678", b"8:59:59.7", b"8.8.8.8:5")
+    ],
     "a time near now at the wrong place": [
         b"\x38" + filler(size - 5) + struct.pack(">I", int(NOW)) for size in opcode_lengths()
     ],
@@ -145,6 +148,7 @@ TCP: dict[str, list[bytes]] = {
         for opcode in (0x38, 0x40, 0x50)
         for size in range(14, 120)
     ],
+    "a number in a zero-padded field": [frame(14, b"812345678".ljust(14, b"\0"))],
     "zeros": [bytes(size) for size in (6, 14, 34, 60)],
     "probes": [b"\0", b"\r\n", b"\0\x0e\x38"],
 }

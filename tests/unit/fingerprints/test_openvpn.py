@@ -407,8 +407,10 @@ def test_static_key_mode_stays_undetected() -> None:
 
 @EACH_TRANSPORT
 @EACH_CLIENT
-def test_a_session_id_full_of_zeros_waits_for_the_answer(message: bytes, over_tcp: bool) -> None:
-    sparse = bytes.fromhex("1100000100000022")
+@pytest.mark.parametrize("sparse", [bytes.fromhex("1100000100000022"), b"12345678"], ids=["zeros", "text"])
+def test_a_session_id_that_is_not_random_waits_for_the_answer(
+    message: bytes, over_tcp: bool, sparse: bytes
+) -> None:
     detector = Detector()
     reset = message[:1] + sparse + message[9:]
     assert standing(detector.inspect(send(reset, over_tcp), NOW)) is Standing.CANDIDATE
