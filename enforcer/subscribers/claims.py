@@ -53,11 +53,12 @@ class Record:
     """One session. ``begun`` is its Start, or the first report of it while that is unknown (not ``started``).
 
     ``heard`` is the time of its latest report; ``kept`` of the latest that named no address, and so kept them
-    all. ``state`` is the state last counted; ``state_at`` is the truth.
+    all. ``state`` is the state last counted; ``state_at`` is the truth. ``due`` is when to look at it again.
     """
 
     __slots__ = (
-        "begun", "claims", "ended", "heard", "kept", "server", "session", "started", "state", "tag", "tag_at",
+        "begun", "claims", "due", "ended", "heard", "kept", "server", "session", "started", "state", "tag",
+        "tag_at",
     )  # fmt: skip
 
     def __init__(self, server: Server, session: str, at: float) -> None:
@@ -65,6 +66,7 @@ class Record:
         self.session = session
         self.begun = at
         self.heard = at
+        self.due = at
         self.started = False
         self.kept = NEVER
         self.ended = NEVER
@@ -129,8 +131,8 @@ class Claim:
 
     @property
     def heard(self) -> float:
-        """The latest report that speaks for it: that names it, or names no address at all."""
-        return max(self.last, self.record.kept)
+        """The latest report that speaks for it: it names it or, unless it has lapsed, no address at all."""
+        return self.last if self.lapsed else max(self.last, self.record.kept)
 
     @property
     def certain(self) -> bool:

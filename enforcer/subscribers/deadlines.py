@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heapq import heappop, heappush
+from math import ceil
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -24,8 +25,8 @@ class Deadlines(Generic[Item]):
         return bool(self._seconds)
 
     def put(self, item: Item, due: float) -> None:
-        """Have ``item`` looked at when ``due`` has passed, within a second."""
-        second = int(due) + 1
+        """Have ``item`` looked at when ``due`` has come, within a second."""
+        second = ceil(due)
         waiting = self._by_second.get(second)
         if waiting is None:
             self._by_second[second] = [item]

@@ -13,6 +13,7 @@ FORGET_AFTER = 3
 """Times to live after its last report at which a session is forgotten. An ended one is after one."""
 
 _EVICTION_TRIES = 8
+_GONE = frozenset({SessionState.STALE, SessionState.ENDED})
 
 
 @dataclass(slots=True)
@@ -36,8 +37,9 @@ class TableCounts:
 class Records:
     """Every session known. ``changed`` gathers the networks whose holder may have changed.
 
-    Each record waits in exactly one of two queues: ``_ageing`` for the time at which it may be stale, or, once
-    stale or ended, ``_fading`` for the time at which it may be forgotten.
+    Each record waits in one of two queues: ``_ageing`` for the time at which it may be stale, or, once stale or
+    ended, ``_fading`` for the time at which it may be forgotten. A record that comes back to life waits anew:
+    what it left in a queue is passed over, for its ``due`` is another.
     """
 
     __slots__ = (
@@ -81,7 +83,7 @@ class Records:
         if self._held >= self._capacity:
             self._evict(now)
         self._held += 1
-        self._ageing.put(record, at + self.ttl)
+        self._wait(self._ageing, record, at + self.ttl)
         return record
 
     def claim(self, record: Record, network: Network, at: float) -> Claim:
@@ -101,13 +103,15 @@ class Records:
 
     def settle(self, record: Record, now: float) -> SessionState:
         """Count a record by how it stands at ``now``."""
-        state = record.state_at(now, self.ttl)
-        if state is not record.state:
-            if record.state is not None:
-                self.census[record.state] -= 1
+        state, before = record.state_at(now, self.ttl), record.state
+        if state is not before:
+            if before is not None:
+                self.census[before] -= 1
                 self.changed.update(record.networks())
             self.census[state] += 1
             record.state = state
+            if before in _GONE and state not in _GONE:
+                self._age_claims(record, now)
         if state is SessionState.ENDED:
             # A tombstone needs no number.
             record.tag, record.tag_at = None, NEVER
@@ -118,6 +122,13 @@ class Records:
         claim.doubt(now)
         self.changed.add(unpack(claim.key))
 
+    def lapse(self, claim: Claim, now: float) -> None:
+        """Have a claim doubtful that its session's reports leave open: none but naming it keeps it any longer."""
+        if not claim.lapsed:
+            claim.lapsed = True
+            self.changed.add(unpack(claim.key))
+            self._age_claims(claim.record, now)
+
     def restarted(self, server: Server) -> None:
         """Have every record of a server settled, as ``sweep`` comes by."""
         self._restarted.extend(server.sessions.values())
@@ -126,13 +137,21 @@ class Records:
         """Settle up to ``limit`` records of restarted servers."""
         for _ in range(min(limit, len(self._restarted))):
             record = self._restarted.pop()
-            if record.server.sessions.get(record.session) is record:
-                self.settle(record, now)
+            if self._held_still(record) and self.settle(record, now) is not SessionState.ENDED:
+                self.changed.update(record.networks())
 
     def expire(self, now: float, limit: int) -> None:
         """Settle up to ``limit`` records that wait for ``now`` in each queue, and forget the oldest."""
         for record in (*self._fading.take(now, limit), *self._ageing.take(now, limit)):
-            self._age(record, now)
+            if record.due <= now and self._held_still(record):
+                self._age(record, now)
+
+    def _wait(self, queue: Deadlines[Record], record: Record, due: float) -> None:
+        record.due = due
+        queue.put(record, due)
+
+    def _held_still(self, record: Record) -> bool:
+        return record.server.sessions.get(record.session) is record
 
     def _age(self, record: Record, now: float) -> None:
         state = self.settle(record, now)
@@ -146,8 +165,7 @@ class Records:
         if now >= forget_at:
             self._forget(record)
         else:
-            # Heard of again, it may be stale again in one time to live from now.
-            self._fading.put(record, min(forget_at, now + self.ttl))
+            self._wait(self._fading, record, forget_at)
 
     def _age_claims(self, record: Record, now: float) -> None:
         """Reports can keep a session without keeping every address of it."""
@@ -158,18 +176,19 @@ class Records:
                 self.changed.add(unpack(claim.key))
             else:
                 stale_at = min(stale_at, claim.heard + self.ttl)
-        self._ageing.put(record, stale_at)
+        self._wait(self._ageing, record, stale_at)
 
     def _evict(self, now: float) -> None:
-        for _ in range(_EVICTION_TRIES):
-            queue = self._fading or self._ageing
-            record = queue.first()
-            if self.settle(record, now) in (SessionState.ENDED, SessionState.STALE):
+        tries = 0
+        while True:
+            record = (self._fading or self._ageing).first()
+            if not self._held_still(record):
+                continue
+            tries += 1
+            if self.settle(record, now) in _GONE or tries > _EVICTION_TRIES:
                 break
             # Heard of since it was put there: back to where it belongs by now, and the next one.
-            self._ageing.put(record, record.heard + self.ttl)
-        else:
-            record = self._ageing.first()
+            self._age_claims(record, now)
         for network in record.networks():
             for claim in (*self.by_address.at(network), *self.by_address.around(network)):
                 if claim.record is not record:

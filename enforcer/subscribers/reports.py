@@ -13,9 +13,9 @@
   new one if, as clocks go, it may be the older.
 - News more than CLOCK_SKEW late makes nobody a holder: there may be more of it to come. A report from more than
   CLOCK_SKEW in the future has no known time. Either leaves its session doubtful until punctual news of it.
-- A report that names no address keeps the ones known; one that names some keeps those, and an address that no
-  report keeps goes stale by itself. It is doubtful when others of its family are named without it, and unless
-  it was named together with the session's number: an id may have been used again with no Start heard.
+- A report that names no address keeps the ones known and not stale; one that names some keeps those, and an
+  address that no report keeps goes stale by itself. It is doubtful when others of its family are named without
+  it, and unless it was named together with the session's number: an id may have been used again, unheard.
 
 Doubt is unknown, and unknown is accepted. A wrong holder is answered only while the end of the last session
 known at an address *and* every report that names the address in a later session are lost or still to come; and
@@ -25,7 +25,7 @@ for no longer than the time to live after the last report under that session's i
 from __future__ import annotations
 
 from enforcer.registry.model import Network
-from enforcer.subscribers.claims import CLOCK_SKEW, NEVER, Claim, Record, pack, unpack
+from enforcer.subscribers.claims import CLOCK_SKEW, NEVER, Claim, Record, pack
 from enforcer.subscribers.events import AccountingEvent, EventKind
 from enforcer.subscribers.records import Records
 
@@ -62,8 +62,11 @@ def take_in(records: Records, event: AccountingEvent, now: float) -> None:
         if event.kind is EventKind.STOP and not ahead:
             record.ended = max(record.ended, at)
         record.heard = max(record.heard, at)
-        doubtful = _number(records, record, event, at) or ahead
-        _addresses(records, record, event, at, now, late)
+        doubtful = _number(records, record, event, at, now) or ahead
+        if event.addresses:
+            _keep_named(records, record, event, at, now, late)
+        else:
+            _keep_all(records, record, at, now)
     else:
         doubtful = True
         for network in event.addresses:
@@ -124,7 +127,7 @@ def _doubt_others(records: Records, record: Record, network: Network, now: float
             records.doubt(claim, now)
 
 
-def _number(records: Records, record: Record, event: AccountingEvent, at: float) -> bool:
+def _number(records: Records, record: Record, event: AccountingEvent, at: float, now: float) -> bool:
     """Whether a report leaves the session's number open: it has changed since, or the clock was set back."""
     if event.tag is None:
         return False
@@ -133,17 +136,21 @@ def _number(records: Records, record: Record, event: AccountingEvent, at: float)
     if event.tag != record.tag:
         record.tag = event.tag
         for claim in record.claims:
-            _set_lapsed(records, claim, True)
+            records.lapse(claim, now)
     record.tag_at = at
     return False
 
 
-def _addresses(
+def _keep_all(records: Records, record: Record, at: float, now: float) -> None:
+    for claim in record.claims:
+        if at - claim.heard >= records.ttl:
+            records.lapse(claim, now)
+    record.kept = max(record.kept, at)
+
+
+def _keep_named(
     records: Records, record: Record, event: AccountingEvent, at: float, now: float, late: bool
 ) -> None:
-    if not event.addresses:
-        record.kept = max(record.kept, at)
-        return
     of_its_number = event.tag == record.tag
     named: list[Claim] = []
     repeated = True
@@ -163,11 +170,12 @@ def _addresses(
             if late or record.heard > record.ended:
                 _doubt_others(records, record, network, now)
         elif new or (at > claim.last and event.kind is not EventKind.STOP):
-            claim.last = at
-            if claim.doubted > NEVER:
+            if not claim.certain:
                 records.changed.add(network)
-            if of_its_number:
-                _set_lapsed(records, claim, False)
+            claim.last = at
+            if claim.lapsed and of_its_number:
+                claim.lapsed = False
+                records.changed.add(network)
             _contest(records, claim, network, new, now)
     if not repeated and len(record.claims) > 1:
         _give_way(records, record, named, at, now)
@@ -209,16 +217,10 @@ def _give_way(records: Records, record: Record, named: list[Claim], at: float, n
         latest = max((claim.last for claim in others), default=NEVER)
         for claim in others:
             if claim.last <= at:
-                _set_lapsed(records, claim, True)
+                records.lapse(claim, now)
         for claim in named:
             if claim.key & 1 == family and claim.last <= latest:
                 # Others were named later, or at the same time apart: by its clock, if that was not set back.
-                _set_lapsed(records, claim, True)
+                records.lapse(claim, now)
                 for other in others:
                     records.doubt(other, now)
-
-
-def _set_lapsed(records: Records, claim: Claim, lapsed: bool) -> None:
-    if claim.lapsed is not lapsed:
-        claim.lapsed = lapsed
-        records.changed.add(unpack(claim.key))

@@ -28,7 +28,7 @@ TAGS = tuple(bytes([number]) * 16 for number in range(4))
 REGISTERED = frozenset(TAGS[:2])
 
 _PAUSES = (0.0, 1.0, 1.0, 20.0, 20.0, 90.0, 90.0, 300.0, 600.0, TTL / 2, TTL + 1)
-_DELAYS = (0.1, 2.0, 45.0, 300.0, TTL - 100, 2 * TTL)
+_DELAYS = (1.0, 2.0, 45.0, 300.0, TTL - 100, 2 * TTL)
 
 
 @dataclass(eq=False)

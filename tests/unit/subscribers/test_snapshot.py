@@ -1,100 +1,174 @@
-"""Sessions over a restart: ages kept, damage set aside, a bad disk told and nothing else."""
+"""Sessions on disk: back as they were, or a notice and a start without them; never a wrong one."""
 
 from __future__ import annotations
 
+import resource
 import sqlite3
-from ipaddress import ip_network
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from enforcer.subscribers.snapshot import restore, save
-from enforcer.subscribers.table import Session
-from tests.unit.policy.worlds import NOW, TAG, session
+from enforcer.subscribers.model import HoldingState
+from enforcer.subscribers.snapshot import SCHEMA, restore, save
+from enforcer.subscribers.table import Session, SessionTable
 
-_networks = st.one_of(
-    st.ip_addresses().map(ip_network),
-    st.integers(0, 2**64 - 1).map(lambda number: ip_network((number << 64, 64))),
+NOW = 1_790_000_000.25
+TAG = bytes(range(16))
+
+
+def session(key: str = "s1", tag: bytes | None = TAG, heard_at: float = NOW - 900) -> Session:
+    return Session(key, (ip_network("100.64.0.7"), ip_network("2001:db8:a:700::/56")), tag, heard_at, "n1")
+
+
+def fields(one: Session) -> tuple[object, ...]:
+    return one.key, one.addresses, one.tag, one.heard_at, one.nas
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "sessions.db"
+
+
+def test_what_is_saved_comes_back_with_its_age(path: Path) -> None:
+    assert save(path, [session()]) == []
+    restored = restore(path, NOW)
+    assert restored.notices == []
+    assert list(map(fields, restored.sessions)) == [fields(session())]
+    table = SessionTable(7200)
+    for one in restored.sessions:
+        table.restore(one)
+    holding = table.holder(ip_network("100.64.0.7").network_address.packed, NOW)
+    assert (holding.state, holding.tag, holding.age) == (HoldingState.FRESH, TAG, 900.0)
+
+
+networks = st.one_of(
+    st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 32)).map(lambda pair: IPv4Network(pair, strict=False)),
+    st.tuples(st.integers(0, 2**128 - 1), st.integers(0, 128)).map(lambda pair: IPv6Network(pair, strict=False)),
 )
-_sessions = st.builds(
+sessions = st.builds(
     Session,
     key=st.text(max_size=20),
-    addresses=st.lists(_networks, max_size=3).map(tuple),
+    addresses=st.lists(networks, max_size=3).map(tuple),
     tag=st.binary(min_size=16, max_size=16),
-    heard_at=st.floats(0, 4e9),
+    heard_at=st.floats(allow_nan=False, allow_infinity=False),
     nas=st.one_of(st.none(), st.text(max_size=20)),
 )
 
 
-def fields(sessions: list[Session]) -> list[tuple[object, ...]]:
-    return [(each.key, each.addresses, each.tag, each.heard_at, each.nas) for each in sessions]
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(_sessions, max_size=5))
-def test_what_was_saved_is_restored(tmp_path: Path, sessions: list[Session]) -> None:
-    path = tmp_path / "sessions.sqlite"
-    assert save(path, sessions) is None
-    assert path.stat().st_mode & 0o777 == 0o600
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(sessions, max_size=4))
+def test_anything_a_session_can_be_comes_back(path: Path, kept: list[Session]) -> None:
+    assert save(path, kept) == []
     restored = restore(path, NOW)
-    assert fields(restored.sessions) == fields(sessions)
     assert restored.notices == []
-    assert [each.name for each in tmp_path.iterdir()] == ["sessions.sqlite"]
+    assert list(map(fields, restored.sessions)) == list(map(fields, kept))
 
 
-def test_a_session_without_a_number_is_not_kept(tmp_path: Path) -> None:
-    path = tmp_path / "sessions.sqlite"
-    assert save(path, [session(tag=None), session(key="kept")]) is None
-    assert [each.key for each in restore(path, NOW).sessions] == ["kept"]
+def test_only_its_owner_may_read_it_and_nothing_else_is_left(path: Path) -> None:
+    path.with_name("sessions.db.new").write_text("from a save that was cut off")
+    assert save(path, [session()]) == []
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [file.name for file in path.parent.iterdir()] == ["sessions.db"]
 
 
-def test_the_first_start_has_nothing_to_say(tmp_path: Path) -> None:
-    restored = restore(tmp_path / "none.sqlite", NOW)
-    assert (restored.sessions, restored.notices) == ([], [])
+def test_sessions_without_a_number_stay_off_the_disk(path: Path) -> None:
+    assert save(path, [session("a", tag=None), session("b")]) == []
+    assert [one.key for one in restore(path, NOW).sessions] == ["b"]
 
 
-def rewritten(path: Path, *statements: str) -> None:
-    connection = sqlite3.connect(path)
-    for statement in statements:
-        connection.execute(statement)
-    connection.commit()
-    connection.close()
+def test_no_file_is_how_every_gateway_begins(path: Path) -> None:
+    assert restore(path, NOW) == restore(path.parent / "none" / "s.db", NOW)
+    assert restore(path, NOW).notices == []
+
+
+def _change_a_value(path: Path) -> None:
+    data = path.read_bytes()
+    assert data.count(TAG) == 1
+    path.write_bytes(data.replace(TAG, bytes([TAG[0] ^ 1]) + TAG[1:]))
+
+
+def _run(statement: str, path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(statement)
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("spoil", "told"),
     [
-        (lambda path: path.write_bytes(b"this is no database, but long enough to look at" * 9), "not a database"),
-        (lambda path: path.write_bytes(path.read_bytes()[:5000]), "malformed"),
-        (lambda path: rewritten(path, "PRAGMA user_version = 7"), "schema 7, expected 1"),
-        (lambda path: rewritten(path, "UPDATE session SET tag = x'00'"), "wrong kind"),
-        (lambda path: rewritten(path, "UPDATE session SET heard_at = 'late'"), "wrong kind"),
-        (lambda path: rewritten(path, "UPDATE session SET addresses = '300.1.1.1'"), "300.1.1.1"),
-        (lambda path: rewritten(path, "UPDATE session SET session = 5, nas = x'00'"), "no text"),
+        (_change_a_value, "digest"),
+        (lambda path: path.write_bytes(b""), "schema 0"),
+        (lambda path: path.write_bytes(b"not a database, " * 100), "not a database"),
+        (lambda path: path.write_bytes(path.read_bytes()[:4096]), "malformed"),
+        (lambda path: path.write_bytes(path.read_bytes()[:100] + bytes(8000)), ""),
+        (lambda path: _run(f"PRAGMA user_version = {SCHEMA + 1}", path), f"schema {SCHEMA + 1}"),
+        (lambda path: _run("DELETE FROM sessions", path), "digest"),
+        (lambda path: _run("DROP TABLE digest", path), "digest"),
+        (lambda path: _run("UPDATE sessions SET addresses = '100.64.0.7/8'", path), "host bits"),
+        (lambda path: _run("UPDATE sessions SET tag = x'00'", path), "tag of 1 bytes"),
+        (lambda path: _run("UPDATE sessions SET heard_at = 9e999", path), "time"),
     ],
 )
-def test_a_file_that_is_not_understood_is_set_aside_and_the_gateway_starts(
-    tmp_path: Path, damage: object, said: str
-) -> None:
-    path = tmp_path / "sessions.sqlite"
-    save(path, [session(key=f"s{n}", tag=TAG) for n in range(500)])
-    damage(path)  # type: ignore[operator]
+def test_what_is_not_understood_is_set_aside_and_told(path: Path, spoil: object, told: str) -> None:
+    assert save(path, [session()]) == []
+    assert callable(spoil)
+    spoil(path)
     restored = restore(path, NOW)
     assert restored.sessions == []
-    assert said in str(restored.notices[0])
-    assert f"set aside as {path}.corrupt-{int(NOW)}" in str(restored.notices[0])
+    assert [notice.file for notice in restored.notices] == [str(path)]
+    assert told in str(restored.notices[0])
+    aside = path.with_name(f"sessions.db.corrupt-{int(NOW)}")
+    assert f"set aside as {aside}" in str(restored.notices[0])
+    assert aside.exists()
     assert not path.exists()
-    assert save(path, [session()]) is None
+    assert restore(path, NOW).notices == []
 
 
-def test_a_disk_that_takes_nothing_is_told_and_the_old_file_stays(tmp_path: Path) -> None:
-    path = tmp_path / "gone" / "sessions.sqlite"
-    notice = save(path, [session()])
-    assert "cannot be kept for a restart" in str(notice)
-    kept = tmp_path / "sessions.sqlite"
-    save(kept, [session()])
-    (tmp_path / "sessions.sqlite.new").mkdir()
-    assert save(kept, []) is not None
-    assert len(restore(kept, NOW).sessions) == 1
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_no_flipped_bit_makes_another_session(path: Path, data: st.DataObject) -> None:
+    assert save(path, [session()]) == []
+    content = bytearray(path.read_bytes())
+    position = data.draw(st.integers(0, len(content) - 1))
+    content[position] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(content)
+    restored = restore(path, NOW)
+    if restored.sessions or not restored.notices:
+        assert list(map(fields, restored.sessions)) == [fields(session())]
+
+
+@contextmanager
+def _disk_of(size: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_told_and_the_snapshot_before_stays(path: Path) -> None:
+    assert save(path, [session("before")]) == []
+    with _disk_of(64 * 1024):
+        notices = save(path, [session(f"s{number}") for number in range(2000)])
+    assert [notice.file for notice in notices] == [str(path)]
+    assert "cannot be written" in str(notices[0])
+    assert [one.key for one in restore(path, NOW).sessions] == ["before"]
+    assert [file.name for file in path.parent.iterdir()] == ["sessions.db"]
+
+
+def test_a_folder_that_cannot_be_written_is_told(path: Path) -> None:
+    assert "cannot be written" in str(save(path.parent / "none" / "s.db", [session()])[0])
+    path.with_name("sessions.db.new").mkdir()
+    assert "cannot be written" in str(save(path, [session()])[0])
+
+
+def test_a_file_that_cannot_be_read_is_told_and_left(path: Path) -> None:
+    path.mkdir()
+    restored = restore(path, NOW)
+    assert "cannot be read: Is a directory" in str(restored.notices[0])
+    assert path.exists()
