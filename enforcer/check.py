@@ -13,6 +13,7 @@ from enforcer.exemptions import Exemptions
 from enforcer.fingerprints.detection import Family
 from enforcer.gateway import nft, preflight
 from enforcer.gateway.backend import detect
+from enforcer.gateway.exempt_keeper import remembered
 from enforcer.gateway.resolver import Lookup
 from enforcer.gateway.ruleset import Backend, table
 from enforcer.gateway.sets import statements
@@ -44,7 +45,8 @@ def check(path: Path, config: Config, lenient: bool) -> Report:
     lists = _lists(path, config, lenient, now, report)
     _lines(config, report)
     _control(config, report)
-    exemptions = Exemptions(config.exempt)
+    # Own names only are asked here; what the daemon learnt of them and of the world's others is in its memory.
+    exemptions = remembered(config.exempt, config.exempt.memory, now, aside=False)
     _resolve(config, exemptions, report)
     _kernel(config, lists, exemptions, now, report)
     return report

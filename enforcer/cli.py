@@ -82,7 +82,7 @@ def run(config_path: Path | None, lenient: bool) -> None:
         fail(MACHINE, obstacles)
     watch = watch_lists(config)
     with input_errors():
-        lists = load_lists(config, lenient, time.time(), config_path or DEFAULT_CONFIG)
+        lists = load_lists(config, lenient, time.time(), config_path or DEFAULT_CONFIG, aside=True)
     for warning in (*preflight.warnings(config), *lists.notices, *lists.problems):
         logging.warning("%s", warning)
     with input_errors():
@@ -133,7 +133,7 @@ def ruleset(config_path: Path | None, lenient: bool) -> None:
         backend = detect(config) if os.geteuid() == 0 else Backend.NATIVE
     now = time.time()
     with input_errors():
-        exemptions = remembered(config.exempt, config.exempt.memory, now)
+        exemptions = remembered(config.exempt, config.exempt.memory, now, aside=False)
     click.echo(table(config, backend) + statements(config, lists, exemptions, now), nl=False)
 
 

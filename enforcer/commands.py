@@ -60,7 +60,7 @@ def policy_of(config_path: Path | None, lenient: bool) -> Policy:
         lists = load_lists(config, lenient, time.time(), config_path or DEFAULT_CONFIG)
     tell(lists)
     with input_errors():
-        exemptions = remembered(config.exempt, config.exempt.memory, time.time())
+        exemptions = remembered(config.exempt, config.exempt.memory, time.time(), aside=False)
     return Policy(config, lists.registry, lists.sessions, exemptions)
 
 

@@ -67,9 +67,16 @@ def load_keys(config: Config) -> tuple[bytes, ...]:
 
 
 def load_lists(
-    config: Config, lenient: bool, now: float, path: Path, in_force: Iterable[Registration] = ()
+    config: Config,
+    lenient: bool,
+    now: float,
+    path: Path,
+    in_force: Iterable[Registration] = (),
+    aside: bool = False,
 ) -> Lists:
     """Load what the configuration in file ``path`` names at ``now``, epoch seconds; nothing is written.
+
+    With ``aside``, the daemon's doing, a damaged memory file is set aside; else it is only told.
 
     Entries that vanished since the memory file was written, or that are ``in_force`` and vanished, stay for
     their grace period. Raises ListError with every problem.
@@ -104,7 +111,7 @@ def load_lists(
     if refused or wanted != (radius is not None, store is not None):
         raise ListError(findings.problems, findings.notices)
     if config.registry.files:
-        registrations = _with_memory(config, registrations, in_force, now, findings)
+        registrations = _with_memory(config, registrations, in_force, now, findings, aside)
     registry = Registry(registrations, as_of)
     return Lists(registry, sessions, tagger, radius, store, tuple(findings.notices), tuple(findings.problems))
 
@@ -177,10 +184,11 @@ def _with_memory(
     in_force: Iterable[Registration],
     now: float,
     findings: Findings,
+    aside: bool,
 ) -> list[Registration]:
     previous = list(in_force)
     if not previous and config.registry.memory is not None:
-        remembered = restore(config.registry.memory, now)
+        remembered = restore(config.registry.memory, now, aside)
         findings.notices.extend(remembered.notices)
         previous = remembered.registrations
     return remember(previous, loaded, now, float(config.registry.grace))

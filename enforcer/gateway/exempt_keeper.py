@@ -26,14 +26,14 @@ CLOSING = 5.0
 """Seconds a stop waits for the disk."""
 
 
-def remembered(config: ExemptConfig, memory: Path | None, now: float) -> Exemptions:
+def remembered(config: ExemptConfig, memory: Path | None, now: float, aside: bool = True) -> Exemptions:
     """The exemptions of a configuration, with what the memory file knows of its names at ``now``, epoch seconds.
 
-    Raises TableError.
+    A damaged file is set aside, unless ``aside`` is false. Raises TableError.
     """
     known = None
     if memory is not None:
-        found = restore(memory, now)
+        found = restore(memory, now, aside)
         for notice in found.notices:
             log.warning("%s", notice)
         known = found.known

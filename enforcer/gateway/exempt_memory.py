@@ -19,6 +19,7 @@ from pathlib import Path
 
 from enforcer.exemptions import Known
 from enforcer.problems import Notice
+from enforcer.set_aside import set_aside
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +58,11 @@ def save(path: Path, known: Mapping[str, Known]) -> None:
         os.close(directory)
 
 
-def restore(path: Path, now: float) -> Remembered:
+def restore(path: Path, now: float, aside: bool = True) -> Remembered:
     """What was saved; nothing when there is no file, which is how every gateway begins.
 
     A file that is not understood is set aside as ``<file>.corrupt-<now>`` (epoch seconds) and told; one that
-    cannot be read is told. Never raises for either: the names are resolved anew.
+    cannot be read, or any when ``aside`` is false, is only told. Never raises: the names are resolved anew.
     """
     file = str(path)
     try:
@@ -75,12 +76,8 @@ def restore(path: Path, now: float) -> Remembered:
         return Remembered(notices=(Notice(file, None, None, f"cannot be read: {error.strerror}; {_ANEW}"),))
     except (ValueError, RecursionError) as error:
         told = f"is not understood ({error}): {_ANEW}"
-        aside = path.with_name(f"{path.name}.corrupt-{int(now)}")
-        try:
-            path.replace(aside)
-            told += f"; set aside as {aside}"
-        except OSError as failure:
-            told += f"; could not be set aside: {failure.strerror}"
+        if aside:
+            told += f"; {set_aside(path, now)}"
         return Remembered(notices=(Notice(file, None, None, told),))
 
 

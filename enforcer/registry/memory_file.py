@@ -18,6 +18,7 @@ from pathlib import Path
 from enforcer.fingerprints.detection import Family
 from enforcer.problems import Notice
 from enforcer.registry.model import HolderKind, Network, Registration, Revocation
+from enforcer.set_aside import set_aside
 from enforcer.subscribers.number import TAG_BYTES
 
 SCHEMA = 1
@@ -52,11 +53,12 @@ def save(path: Path, registrations: Iterable[Registration]) -> None:
         os.close(directory)
 
 
-def restore(path: Path, now: float) -> Remembered:
+def restore(path: Path, now: float, aside: bool = True) -> Remembered:
     """What was saved; nothing when there is no file, which is how every gateway begins.
 
     A file that cannot be understood is set aside as ``<file>.corrupt-<now>`` and told, and nothing is
-    remembered; the same, without setting it aside, for one that cannot be read. Never raises for either.
+    remembered; the same, without setting it aside, for one that cannot be read or when ``aside`` is false. Never
+    raises.
     """
     file = str(path)
     try:
@@ -69,13 +71,9 @@ def restore(path: Path, now: float) -> Remembered:
     try:
         return Remembered(_decode(data), [])
     except (ValueError, RecursionError) as error:
-        aside = path.with_name(f"{path.name}.corrupt-{int(now)}")
         told = f"is not understood ({error}): entries that vanished from the list before now have no grace"
-        try:
-            path.replace(aside)
-            told += f"; set aside as {aside}"
-        except OSError as failure:
-            told += f"; could not be set aside: {failure.strerror}"
+        if aside:
+            told += f"; {set_aside(path, now)}"
         return Remembered([], [Notice(file, None, None, told)])
 
 

@@ -69,6 +69,21 @@ def test_every_problem_is_listed_not_only_the_first(tmp_path: Path) -> None:
     refused(run("check", "--config", path), INPUT, "list.csv:2:", "list.csv:3:", "2 problems found")
 
 
+@pytest.mark.parametrize("command", [("check",), ("ruleset",), ("explain", "198.51.100.7")], ids=" ".join)
+def test_looking_changes_nothing_even_what_is_damaged(tmp_path: Path, command: tuple[str, ...]) -> None:
+    path = tmp_path / "enforcer.yaml"
+    (tmp_path / "list.csv").write_text("id,holder,address\nA,company,198.51.100.7\n")
+    path.write_text(
+        "registry: {files: [list.csv], memory: memory.json}\n"
+        'exempt: {memory: exempt.json, wifi_calling: {networks: ["410-01"]}, resolvers: [127.0.0.9]}\n'
+    )
+    for name in ("memory.json", "exempt.json"):
+        (tmp_path / name).write_text("damaged")
+    before = sorted(each.name for each in tmp_path.iterdir())
+    run(*command, "--config", path)
+    assert sorted(each.name for each in tmp_path.iterdir()) == before
+
+
 def test_a_directory_given_as_a_file(tmp_path: Path, config: Path) -> None:
     refused(run("check", "--config", tmp_path), INPUT, f"{tmp_path}: is a directory; expected a YAML file")
     refused(run("replay", tmp_path), INPUT, f"{tmp_path}: is a directory")

@@ -133,7 +133,7 @@ def test_a_bad_row_refuses_the_whole(tmp_path: Path) -> None:
 def test_a_reload_that_fails_in_an_unforeseen_way_is_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def replaced_meanwhile(*_: object) -> None:
+    def replaced_meanwhile(*_: object, **__: object) -> None:
         raise FileNotFoundError(2, "No such file or directory")
 
     running = Running(tmp_path, [1])
