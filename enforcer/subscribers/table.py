@@ -12,7 +12,7 @@ from enforcer.subscribers.model import Holding, HoldingState
 from enforcer.subscribers.records import Records, TableCounts
 from enforcer.subscribers.reports import take_in
 
-CAPACITY = 4_000_000
+CAPACITY = 2_000_000
 """Sessions held at most, ended ones included, unless told otherwise."""
 
 _LIVE = frozenset({SessionState.LIVE, SessionState.NUMBERLESS})
