@@ -7,6 +7,11 @@ import subprocess
 from typing import Any
 
 
+LONGEST = 60.0
+"""Seconds a tool may take: a set of a million elements takes some, a lock that another program holds might take
+for ever."""
+
+
 class CommandError(Exception):
     """A tool is missing or refused; the message carries what it printed."""
 
@@ -14,14 +19,16 @@ class CommandError(Exception):
 def run(arguments: list[str], text: str | None = None) -> str:
     """Run a tool with ``text`` on its standard input and return what it printed.
 
-    Raises CommandError when it is not installed or exits non-zero.
+    Raises CommandError when it is not installed, exits non-zero, or takes longer than LONGEST.
     """
     try:
-        done = subprocess.run(arguments, input=text, capture_output=True, text=True, check=False)
+        done = subprocess.run(arguments, input=text, capture_output=True, text=True, check=False, timeout=LONGEST)
     except FileNotFoundError:
         raise CommandError(
             f"{arguments[0]} is not installed; install it (Debian: apt install {_PACKAGES[arguments[0]]})"
         ) from None
+    except subprocess.TimeoutExpired:
+        raise CommandError(f"{' '.join(arguments)}: not done within {LONGEST:.0f} s") from None
     except OSError as error:
         raise CommandError(f"{arguments[0]} cannot be started: {error.strerror}") from None
     if done.returncode != 0:

@@ -195,3 +195,9 @@ def test_an_answer_that_is_not_understood_does_not_end_the_writer(
     monkeypatch.setattr(nft, "run", lambda arguments: printed)  # noqa: ARG005
     with pytest.raises(nft.CommandError, match="not understood"):
         Installation(Backend.NATIVE).complete()
+
+
+def test_a_tool_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nft, "LONGEST", 0.1)
+    with pytest.raises(nft.CommandError, match="sleep 5: not done within 0 s"):
+        nft.run(["sleep", "5"])
