@@ -6,7 +6,6 @@ import json
 import subprocess
 from typing import Any
 
-
 LONGEST = 60.0
 """Seconds a tool may take: a set of a million elements takes some, a lock that another program holds might take
 for ever."""
