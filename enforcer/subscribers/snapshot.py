@@ -20,6 +20,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from enforcer.problems import Notice
+from enforcer.set_aside import set_aside
 from enforcer.subscribers.number import TAG_BYTES
 from enforcer.subscribers.table import Session
 
@@ -44,7 +45,7 @@ class Restored:
     notices: list[Notice]
 
 
-def save(path: Path, sessions: Iterable[Session]) -> list[Notice]:
+def save(path: Path, sessions: Iterable[Session]) -> Notice | None:
     """Replace the snapshot, atomically and durably, mode 0600; sessions without a number are left out.
 
     The notice when it cannot be written (no space, no permission): the one before is still there then. Pass
@@ -64,8 +65,8 @@ def save(path: Path, sessions: Iterable[Session]) -> list[Notice]:
     except (OSError, sqlite3.Error) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         told = f"cannot be written: {why}; after a restart {_LOST}. Check the disk's space and the folder's owner"
-        return [Notice(str(path), None, None, told)]
-    return []
+        return Notice(str(path), None, None, told)
+    return None
 
 
 def restore(path: Path, now: float) -> Restored:
@@ -86,13 +87,7 @@ def restore(path: Path, now: float) -> Restored:
     try:
         return Restored(_read(path), [])
     except (sqlite3.Error, ValueError) as error:
-        aside = path.with_name(f"{path.name}.corrupt-{int(now)}")
-        told = f"is not understood ({error}): {_LOST}"
-        try:
-            path.replace(aside)
-            told += f"; set aside as {aside}"
-        except OSError as failure:
-            told += f"; could not be set aside: {failure.strerror}"
+        told = f"is not understood ({error}): {_LOST}; {set_aside(path, now)}"
         return Restored([], [Notice(file, None, None, told)])
 
 

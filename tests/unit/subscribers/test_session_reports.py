@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from ipaddress import ip_network
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -221,6 +222,75 @@ def test_what_was_known_earlier_yields_to_what_is_known_now() -> None:
     assert told.table.restore(Session("c", (Y,), TAG, NOW - 600, "n1")) == frozenset()
     assert told.table.restore(Session("c", (X,), TAG, NOW - 600, "n2")) == {X}
     assert told.tag(X, 61) == TAG
+
+
+def test_a_restart_is_remembered_when_nothing_was_known_of_the_server() -> None:
+    told = Told()
+    told.report(ON, "", at=600)
+    told.report(START, "a", X, at=590, late=20)
+    assert told.state(X, 611) is HoldingState.MISSING
+
+
+def test_a_restart_told_again_casts_no_doubt_and_one_told_late_does() -> None:
+    told = Told()
+    told.report(ON, "", at=600)
+    told.report(START, "a", X, at=630)
+    told.report(ON, "", at=600, late=40)
+    assert told.state(X, 640) is FRESH
+    told.report(ON, "", at=610, late=40)
+    assert told.state(X, 650) is STALE
+
+
+def test_reports_without_address_keep_neither_what_has_lapsed_nor_what_is_stale() -> None:
+    told = Told()
+    told.report(START, "a", X, at=0)
+    told.report(INTERIM, "a", Y, at=300)
+    told.report(INTERIM, "a", at=TTL - 60)
+    told.report(START, "b", X, at=TTL - 30, nas="n2", tag=OTHER)
+    assert told.state(X, TTL - 30) is AMBIGUOUS
+    assert told.tag(X, TTL) == OTHER
+    told.report(INTERIM, "a", at=2 * TTL)
+    assert told.state(Y, 2 * TTL) is STALE
+
+
+def test_a_session_begun_anew_has_no_number_from_before_and_an_ended_one_none_at_all() -> None:
+    told = Told()
+    told.report(START, "a", X, at=0)
+    told.report(START, "a", X, at=300, tag=None)
+    assert told.state(X, 300) is HoldingState.NUMBERLESS
+    told.report(START, "b", Y, at=0)
+    told.report(STOP, "b", Y, at=300)
+    told.report(INTERIM, "b", Y, at=250, late=100)
+    assert told.table._records.servers["n1"].sessions["b"].tag is None
+
+
+def test_an_older_report_that_says_otherwise_leaves_a_doubt() -> None:
+    told = Told()
+    told.report(START, "a", X, at=0)
+    told.report(INTERIM, "a", X, at=300, tag=OTHER)
+    told.report(INTERIM, "a", X, at=280, late=30)
+    assert told.state(X, 310) is STALE
+    told = Told()
+    told.report(START, "a", at=0)
+    told.report(INTERIM, "a", X, at=80, late=-50)
+    told.report(START, "a", at=40)
+    assert told.state(X, 90) is STALE
+    told = Told()
+    told.report(START, "h", X, at=0)
+    told.report(STOP, "a", at=600)
+    told.report(START, "a", X, at=-3000, late=3700)
+    assert told.state(X, 700) is STALE
+
+
+@pytest.mark.parametrize("at", [90, 130])
+def test_a_report_that_may_be_older_than_a_session_elsewhere_makes_nobody_a_holder(at: float) -> None:
+    told = Told()
+    told.report(START, "b", X, at=100, nas="n2", tag=OTHER)
+    told.report(STOP, "b", at=110, nas="n2")
+    told.report(INTERIM, "a", X, at=at, late=140 - at)
+    assert told.state(X, 140) is STALE
+    told.report(INTERIM, "a", X, at=900)
+    assert told.tag(X, 900) == TAG
 
 
 def test_the_live_sessions_of_some_numbers() -> None:
