@@ -201,13 +201,17 @@ def histories(delays: tuple[float, ...] = _DELAYS, stepping: bool = False) -> st
     Drawn evenly from a seed, since what matters are long coincidences, and shrunk by cutting off its end.
     """
     return st.builds(
-        lambda seed, length: _history(Random(seed), length, delays, stepping),
+        lambda seed, length: history_of(seed, length, delays, stepping),
         st.integers(0, 2**64 - 1),
         st.integers(3, 40),
     )
 
 
-def _history(random: Random, length: int, delays: tuple[float, ...], stepping: bool) -> History:
+def history_of(
+    seed: int, length: int = 40, delays: tuple[float, ...] = _DELAYS, stepping: bool = False
+) -> History:
+    """The history of a seed."""
+    random = Random(seed)
     offsets = (-55.0, -3.0, 0.0, 0.0, 3.0, 55.0)
     teller = _Teller((random.choice(offsets), random.choice(offsets)), stepping)
     for _ in range(length):

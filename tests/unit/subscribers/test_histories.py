@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 from enforcer.policy import Answer
@@ -12,7 +13,7 @@ from enforcer.registry.model import Network
 from enforcer.subscribers.model import HoldingState
 from enforcer.subscribers.table import SessionTable
 from tests.unit.policy.worlds import ELSEWHERE, World, registration
-from tests.unit.subscribers.histories import ADDRESSES, REGISTERED, TTL, History, histories, probe
+from tests.unit.subscribers.histories import ADDRESSES, REGISTERED, TTL, History, histories, history_of, probe
 
 _LINES = [{"name": "lte", "class": "mobile", "prefixes": [str(address) for address in ADDRESSES]}]
 _POLICY = World(settings={"lines": _LINES}).policy()
@@ -51,3 +52,13 @@ def test_what_the_policy_makes_of_it(history: History) -> None:
             assert not history.told_of(address, now)
 
     probe(history, table, check)
+
+
+@pytest.mark.parametrize("seed", [313, 1158, 6353, 10299, 15969])
+def test_histories_that_once_showed_a_wrong_holder(seed: int) -> None:
+    probe(history_of(seed), SessionTable(TTL))
+
+
+@pytest.mark.parametrize("seed", [21, 209, 508, 650, 1343, 1394, 4463, 4863, 11492, 15261])
+def test_histories_by_clocks_that_jump_that_once_did(seed: int) -> None:
+    probe(history_of(seed, delays=(1.0,), stepping=True), SessionTable(TTL))

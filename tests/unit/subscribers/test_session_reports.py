@@ -229,6 +229,8 @@ def test_a_restart_is_remembered_when_nothing_was_known_of_the_server() -> None:
     told.report(ON, "", at=600)
     told.report(START, "a", X, at=590, late=20)
     assert told.state(X, 611) is HoldingState.MISSING
+    told.report(ON, "", at=9000, late=-8000, nas="n2")
+    assert told.census() == {SessionState.ENDED: 3}
 
 
 def test_a_restart_told_again_casts_no_doubt_and_one_told_late_does() -> None:
