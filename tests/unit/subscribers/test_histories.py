@@ -54,7 +54,7 @@ def test_what_the_policy_makes_of_it(history: History) -> None:
     probe(history, table, check)
 
 
-@pytest.mark.parametrize("seed", [313, 1158, 6353, 10299, 15969])
+@pytest.mark.parametrize("seed", [313, 774, 1158, 10299, 15969])
 def test_histories_that_once_showed_a_wrong_holder(seed: int) -> None:
     probe(history_of(seed), SessionTable(TTL))
 
