@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import selectors
 import socket
@@ -129,10 +130,18 @@ class Daemon:
             self._loader.keep(self.config, self.lists.registry)
             self._start_resolving()
             self._stance.report(self.config, self.policy, now)
+            self._spare_collections()
             log.info("enforcer %s ready: mode %s", __version__, self.config.mode)
             self.follower.breathe = lambda: _handle(queues)
             self._loop(queues)
             log.info("stopping")
+
+    def _spare_collections(self) -> None:
+        # A full collection looks at every session and entry: of a million, verdicts would wait for a second. What
+        # holds them frees itself.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*gc.get_threshold()[:2], 1_000_000)
 
     def request_reload(self, by: str) -> Future[Answer]:
         """Have configuration and lists loaded anew; the future answers when they are in force, or refused."""

@@ -124,7 +124,7 @@ def test_check_tells_of_a_list_from_the_future(tmp_path: Path) -> None:
 def test_a_machine_without_the_table_of_networks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Sequence[str]
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise TableError("the table of mobile networks is damaged")
 
     for module in ("enforcer.commands", "enforcer.cli"):
