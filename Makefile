@@ -35,7 +35,7 @@ lint: setup
 	$(BIN)/mypy
 
 unit: setup
-	$(BIN)/python -m pytest -q tests/unit
+	$(BIN)/python -m pytest -q tests/unit tests/corpus
 
 corpus: setup
 	@$(BIN)/python -m tests.corpus.recorded

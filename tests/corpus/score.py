@@ -159,7 +159,7 @@ class Score:
 
     @property
     def failed(self) -> bool:
-        return bool(self.misses) or bool(self.false_positives) or bool(self.wrong_variants)
+        return bool(self.misses) or any(self.false_positives.values()) or bool(self.wrong_variants)
 
 
 def score(flows: dict[Key, Found], rows: dict[Key, Label]) -> Score:

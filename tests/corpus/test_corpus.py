@@ -55,3 +55,9 @@ def test_the_sieve_holds_every_proof_and_hardly_anything_else() -> None:
     for transport in ("udp", "tcp"):
         assert sieve.inspected[transport] > 50_000
         assert sieve.innocent[transport] / sieve.inspected[transport] < 1e-3
+
+
+def test_a_clean_score_stays_clean_when_it_is_printed() -> None:
+    result, sieve = scored()
+    score.report(result, sieve)
+    assert not result.failed
