@@ -264,7 +264,7 @@ class Daemon:
 
     def _begin_wanted(self) -> None:
         if self._wanted and not self._loader.busy and not self._asking:
-            by = self._wanted[0][0]
+            by = ", ".join(dict.fromkeys(by for by, _ in self._wanted))
             self._asking = [future for _, future in self._wanted]
             self._wanted.clear()
             self._loader.reload(self.config, self.lists, by)

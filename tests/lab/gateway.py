@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -23,7 +24,7 @@ from enforcer.exemptions import Known
 from enforcer.gateway.exempt_memory import save
 from enforcer.mobile_networks import wifi_calling_names, worlds_names
 from tests.lab.network import COMPANY, EPDG, MOBILE, RESOLVER, Lab, Line
-from tests.lab.processes import LabError, Process
+from tests.lab.processes import LabError, Process, wait_until
 
 ENFORCER = Path(sys.executable).with_name("enforcer")
 FAMILIES = ("wireguard", "openvpn", "ipsec")
@@ -105,15 +106,18 @@ class Gateway:
             self._process.require("enforcing ipsec", timeout)
 
     def reload(self) -> None:
-        """Write configuration and lists anew and have the daemon read them (SIGHUP)."""
-        reloads = self.process.log().count("reloaded")
+        """Write configuration and lists anew and have the daemon read them (SIGHUP).
+
+        It reads them again by itself, for their files have changed: only its word on the signal is this reload's.
+        """
+        before = self._signalled_reloads()
         self.write()
         self.process.signal(signal.SIGHUP)
-        deadline = time.monotonic() + 10
-        while self.process.log().count("reloaded") == reloads:
-            if time.monotonic() > deadline:
-                raise LabError(f"no reload within 10 s; log ends:\n{self.process.log()[-2000:]}")
-            time.sleep(0.05)
+        if not wait_until(lambda: self._signalled_reloads() > before, 10):
+            raise LabError(f"no reload within 10 s; log ends:\n{self.process.log()[-2000:]}")
+
+    def _signalled_reloads(self) -> int:
+        return len(re.findall(r"reloaded \([^)]*SIGHUP", self.process.log()))
 
     def stop(self) -> None:
         """Stop with SIGTERM. Raises LabError when the exit code is not 0 or anything is left in the kernel."""
