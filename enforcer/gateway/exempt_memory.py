@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from enforcer.exemptions import Known
 from enforcer.problems import Notice
+from enforcer.replace_file import replace_file
 from enforcer.set_aside import set_aside
 
 log = logging.getLogger(__name__)
@@ -43,19 +43,7 @@ def save(path: Path, known: Mapping[str, Known]) -> None:
         name: [one.answered, {str(ip_address(address)): seen for address, seen in one.addresses.items()}]
         for name, one in known.items()
     }
-    temporary = path.with_name(f"{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(json.dumps({"schema": SCHEMA, "names": names}, separators=(",", ":")))
-        file.flush()
-        os.fsync(descriptor)
-    temporary.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    replace_file(path, json.dumps({"schema": SCHEMA, "names": names}, separators=(",", ":")))
 
 
 def restore(path: Path, now: float, aside: bool = True) -> Remembered:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -18,6 +17,7 @@ from pathlib import Path
 from enforcer.fingerprints.detection import Family
 from enforcer.problems import Notice
 from enforcer.registry.model import HolderKind, Network, Registration, Revocation
+from enforcer.replace_file import replace_file
 from enforcer.set_aside import set_aside
 from enforcer.subscribers.number import TAG_BYTES
 
@@ -38,19 +38,7 @@ def save(path: Path, registrations: Iterable[Registration]) -> None:
         {"schema": SCHEMA, "registrations": [_encode(registration) for registration in registrations]},
         separators=(",", ":"),
     )
-    temporary = path.with_name(f"{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(descriptor)
-    temporary.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    replace_file(path, text)
 
 
 def restore(path: Path, now: float, aside: bool = True) -> Remembered:
