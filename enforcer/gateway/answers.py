@@ -32,7 +32,7 @@ def answer(daemon: Daemon, request: Request, asker: Asker, now: float) -> Answer
         case {"what": "status"}:
             return {"lines": _status(daemon, now)}
         case {"what": "reload"}:
-            return daemon.request_reload(f"{asker.name} (enforcer reload)")
+            return daemon.reloading.request(f"{asker.name} (enforcer reload)")
         case {"what": "explain", "address": str(address)}:
             return _explain_address(daemon, address, request.get("protocol"), asker, now)
         case {"what": "explain", "number": str(number)}:

@@ -6,34 +6,32 @@ import contextlib
 import gc
 import logging
 import selectors
-import socket
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from queue import SimpleQueue
 
 from enforcer import __version__
 from enforcer.config import Config
 from enforcer.config_fields import split_listen
 from enforcer.engine import Engine
-from enforcer.exemptions import Exemptions
 from enforcer.gateway.answers import answer
 from enforcer.gateway.backend import Installation, detect
 from enforcer.gateway.control import Answer, Asker, ControlServer, Request
-from enforcer.gateway.exempt_keeper import ExemptKeeper, reconfigured, remembered
-from enforcer.gateway.followers import SessionFollower, forget_all
+from enforcer.gateway.exempt_keeper import ExemptKeeper, remembered
+from enforcer.gateway.followers import SessionFollower
 from enforcer.gateway.interfaces import InterfaceNames
-from enforcer.gateway.kernel import Change, Everything, Exempt, KernelWriter, Registered
-from enforcer.gateway.loader import Listed, Loaded, Loader, Refused, Result, listed
+from enforcer.gateway.kernel import Change, Exempt, KernelWriter
+from enforcer.gateway.loader import listed
+from enforcer.gateway.mailbox import Mailbox
 from enforcer.gateway.nfqueue import Queue
-from enforcer.gateway.ruleset import enforcing, marks
+from enforcer.gateway.reloading import Reloading, Reloads
+from enforcer.gateway.ruleset import marks
 from enforcer.gateway.sets import exempt, unconditional
 from enforcer.gateway.signals import handled
 from enforcer.gateway.stance import Stance
-from enforcer.gateway.status import Reloads, sources
+from enforcer.gateway.status import sources
 from enforcer.gateway.watch import LOOK, Watch
 from enforcer.gateway.worker import Worker
 from enforcer.lists import Lists
@@ -43,7 +41,6 @@ from enforcer.observe.recent import RecentRefusals
 from enforcer.observe.refusals import RefusalLog
 from enforcer.policy import Decision, Policy
 from enforcer.registry.model import Network
-from enforcer.subscribers.radius.process import RadiusError
 
 log = logging.getLogger(__name__)
 
@@ -75,14 +72,9 @@ class Daemon:
         self.follower = SessionFollower(config)
         self.keeper: ExemptKeeper | None = None
         self._refusals = RefusalLog()
-        self._listed = listed(lists.registry, now, float(config.registry.grace))
-        self._loader = Loader(path, lenient, self._loaded)
-        self._watch = watch
-        self._results: SimpleQueue[Result | Callable[[], None]] = SimpleQueue()
-        self._wanted: deque[tuple[str, Future[Answer]]] = deque()
-        self._asking: list[Future[Answer]] = []
-        self._wake_read, self._wake_write = socket.socketpair()
-        self._wake_write.setblocking(False)
+        self.listed = listed(lists.registry, now, float(config.registry.grace))
+        self.mailbox = Mailbox()
+        self.reloading = Reloading(self, path, lenient, watch)
         self._stopping = False
         self._hung_up = False
         self._stance = Stance()
@@ -92,7 +84,7 @@ class Daemon:
         self._use_file(lists, now)
         # Only to their favour: who began a session while this daemon was away was not heard, and somebody else's
         # limited registration would be held against them.
-        self.follower.restore(self._listed.tags, now)
+        self.follower.restore(self.listed.tags, now)
         self._engine = Engine(self._policy())
         self.worker = Worker(self._engine, marks(config.gateway.mark_mask), InterfaceNames(), self._observe)
 
@@ -111,23 +103,22 @@ class Daemon:
         sys.setswitchinterval(SWITCH)
         with contextlib.ExitStack() as stack:
             stack.callback(sys.setswitchinterval, switch)
-            stack.callback(self._wake_read.close)
-            stack.callback(self._wake_write.close)
+            stack.callback(self.mailbox.close)
             queues = [stack.enter_context(contextlib.closing(queue)) for queue in self._bind()]
             self._serve_metrics(stack)
             stack.callback(self._close_sessions)
             self.follower.start(self.lists.radius, self.lists.store)
             self._listen_to_control(stack)
-            stack.enter_context(handled(self._wake_write, self._stop, self._hang_up))
+            stack.enter_context(handled(self.mailbox.wakeup, self._stop, self._hang_up))
             self.kernel = KernelWriter(Installation(detect(self.config)))
             now = time.time()
             # At the end the rules go first and what they queued gets its verdict: nobody waits for the rest.
             stack.callback(self._stop_resolving, wait=True)
             for queue in queues:
                 stack.callback(queue.drain)
-            self.kernel.start(self.config, self._registered(now), exempt(self.exemptions))
+            self.kernel.start(self.config, self.registered(now), exempt(self.exemptions))
             stack.callback(self._remove)
-            self._loader.keep(self.config, self.lists.registry)
+            self.reloading.loader.keep(self.config, self.lists.registry)
             self._start_resolving()
             self._stance.report(self.config, self.policy, now)
             self._spare_collections()
@@ -142,12 +133,6 @@ class Daemon:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*gc.get_threshold()[:2], 1_000_000)
-
-    def request_reload(self, by: str) -> Future[Answer]:
-        """Have configuration and lists loaded anew; the future answers when they are in force, or refused."""
-        future: Future[Answer] = Future()
-        self._wanted.append((by, future))
-        return future
 
     def _bind(self) -> Iterator[Queue]:
         gateway = self.config.gateway
@@ -185,7 +170,7 @@ class Daemon:
         with selectors.DefaultSelector() as selector:
             for queue in queues:
                 selector.register(queue, selectors.EVENT_READ, queue.handle)
-            selector.register(self._wake_read, selectors.EVENT_READ, self._woken)
+            selector.register(self.mailbox, selectors.EVENT_READ, self._woken)
             if self.follower.radius is not None:
                 selector.register(self.follower.radius, selectors.EVENT_READ, self.follower.take_accounting)
             if self.follower.store is not None:
@@ -197,30 +182,14 @@ class Daemon:
                     handle()
                 if self._hung_up:
                     self._hung_up = False
-                    self.request_reload("SIGHUP")
+                    self.reloading.request("SIGHUP")
                 if time.monotonic() >= next_tick:
                     next_tick = time.monotonic() + TICK
                     self._tick()
-                self._begin_wanted()
-
-    def _wake(self) -> None:
-        # Full means woken already; closed, that a thread outlived the daemon.
-        with contextlib.suppress(OSError):
-            self._wake_write.send(b"\0")
+                self.reloading.begin()
 
     def _woken(self) -> None:
-        self._wake_read.recv(4096)
-        while not self._results.empty():
-            result = self._results.get()
-            if isinstance(result, Loaded):
-                self._put_in_force(result)
-            elif isinstance(result, Refused):
-                self._refuse(result.error)
-            elif isinstance(result, Listed):
-                self._listed = result
-                self.kernel.post(Registered(frozenset(self._registered(time.time()))))
-            else:
-                result()
+        self.mailbox.empty()
         if self.keeper is not None and self.keeper.take(time.time()):
             # With the next tick: names are resolved by the thousand, and many bring something.
             self._exempt_changed = True
@@ -228,19 +197,16 @@ class Daemon:
     def _tick(self) -> None:
         now = time.time()
         self.follower.tick(now)
-        self.follower.save(self._listed.holders, now, wait=False)
+        self.follower.save(self.listed.holders, now, wait=False)
         self._follow_sessions(now)
         if self._exempt_changed:
             self._exempt_changed = False
             self.kernel.post(Exempt(frozenset(exempt(self.exemptions))))
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + LOOK
-            if self._watch.changed():
-                self.request_reload("a changed file")
+            self.reloading.look()
             self.recent.expire(now)
-        # Not beside a reload: what follows from the list before would come after the new one.
-        if not (self._listed.at <= now < self._listed.valid_until or self._loader.busy or self._asking):
-            self._loader.reconsider(self.lists.registry, float(self.config.registry.grace))
+        self.reloading.reconsider(now)
         self._stance.report(self.config, self.policy, now)
 
     def _asked(self, request: Request, asker: Asker) -> Future[Answer]:
@@ -258,105 +224,26 @@ class Daemon:
             else:
                 future.set_result(found)
 
-        self._results.put(work)
-        self._wake()
+        self.mailbox.post(work)
         return future
 
-    def _begin_wanted(self) -> None:
-        if self._wanted and not self._loader.busy and not self._asking:
-            by = ", ".join(dict.fromkeys(by for by, _ in self._wanted))
-            self._asking = [future for _, future in self._wanted]
-            self._wanted.clear()
-            self._loader.reload(self.config, self.lists, by)
-
-    def _loaded(self, result: Result) -> None:
-        """Called in the loader's thread."""
-        self._results.put(result)
-        self._wake()
-
-    def _put_in_force(self, loaded: Loaded) -> None:
-        before = self.config, self.lists, self.exemptions, self._listed
-        now = time.time()
-        try:
-            if loaded.config.exempt != before[0].exempt:
-                self.exemptions = reconfigured(loaded.config.exempt, self.exemptions)
-            self.follower.reconfigure(loaded.lists.radius)
-        except Exception as error:
-            self.exemptions = before[2]
-            self._refuse(str(error))
-            return
-        self.config, self.lists, self._listed = loaded.config, loaded.lists, loaded.listed
-        self._forget_foreign_tags(before[1])
-        self._use_file(loaded.lists, now)
+    def judge_anew(self, now: float) -> None:
+        """Judge by what config, lists and exemptions are since now."""
+        self._use_file(self.lists, now)
         self._engine.policy = self._policy()
-        everything = Everything(
-            self.config,
-            frozenset(self._registered(now)),
-            frozenset(exempt(self.exemptions)),
-            table=not _same_table(loaded.config, before[0]),
-        )
 
-        def written(future: Future[None]) -> None:
-            error = future.exception()
-            self._results.put(
-                (lambda: self._in_force(loaded, before[0]))
-                if error is None
-                else (lambda: self._undo(before, error))
-            )
-            self._wake()
-
-        everything.done.add_done_callback(written)
-        self.kernel.post(everything)
-
-    def _in_force(self, loaded: Loaded, before: Config) -> None:
-        now = time.time()
+    def took_effect(self, before: Config, now: float) -> None:
+        """The kernel has what config and lists are since a reload; ``before`` was the configuration until then."""
         self.audit = AuditLog(self.config.audit.file)
-        self.audit.reloaded(now, loaded.by, loaded.changes)
-        if self._watch.paths != loaded.watch.paths:
-            self._watch = loaded.watch
-        self._loader.keep(self.config, self.lists.registry)
         if self.config.exempt != before.exempt:
             self._stop_resolving()
             self._start_resolving()
-        for notice in (*self.lists.notices, *self.lists.problems):
-            log.warning("%s", notice)
-        self.reloads.succeeded(now)
         self._stance.say_again()
         self._stance.report(self.config, self.policy, now)
-        changes = ", ".join(f"{len(ids)} {what.replace('_', ' ')}" for what, ids in loaded.changes.items())
-        log.info(
-            "reloaded (%s): mode %s, %d registrations, %s",
-            loaded.by, self.config.mode, len(self.lists.registry), changes,
-        )  # fmt: skip
-        self._tell_asking({"lines": [("reloaded", changes)]})
 
-    def _undo(self, before: tuple[Config, Lists, Exemptions, Listed], error: BaseException) -> None:
-        now = time.time()
-        refused = self.lists
-        self.config, self.lists, self.exemptions, self._listed = before
-        try:
-            self.follower.reconfigure(self.lists.radius)
-        except RadiusError as failure:
-            log.error("%s", failure)
-        self._forget_foreign_tags(refused)
-        self._use_file(self.lists, now)
-        self._engine.policy = self._policy()
-        self.kernel.post(Registered(frozenset(self._registered(now))))
-        self.kernel.post(Exempt(frozenset(exempt(self.exemptions))))
-        self._refuse(f"the kernel refuses it: {error}")
-
-    def _refuse(self, error: str) -> None:
-        self.reloads.failed()
-        log.error("reload refused, everything stays as it was:\n%s", error)
-        self._tell_asking({"error": f"reload refused, everything stays as it was:\n{error}"})
-
-    def _tell_asking(self, told: Answer) -> None:
-        asking, self._asking = self._asking, []
-        for future in asking:
-            future.set_result(told)
-
-    def _registered(self, now: float) -> set[Network]:
-        return {*self._listed.networks, *self.follower.networks_of(self._listed.tags, now)}
+    def registered(self, now: float) -> set[Network]:
+        """What the kernel lets pass: networks registered without conditions, by address or by session."""
+        return {*self.listed.networks, *self.follower.networks_of(self.listed.tags, now)}
 
     def _follow_sessions(self, now: float) -> None:
         """Bring the kernel's sets after the sessions that changed: whoever is registered without conditions."""
@@ -369,16 +256,11 @@ class Daemon:
         for network in changed:
             tag = self.follower.table.holder(network.network_address.packed, now).tag
             held = tag is not None and unconditional(self.lists.registry.match_tag(tag), now, grace)
-            (add if held or network in self._listed.networks else remove).add(network)
+            (add if held or network in self.listed.networks else remove).add(network)
         # Who was rejected a moment ago may be somebody else by now.
         refused = self.recent.addresses(now - self.config.gateway.remember_rejected)
         forget = any(_holds(changed, address) for address in refused)
         self.kernel.post(Change(frozenset(add), frozenset(remove), forget))
-
-    def _forget_foreign_tags(self, lists: Lists) -> None:
-        old, new = lists.tagger, self.lists.tagger
-        if old is not None and (new is None or not new.knows(old)) and self.config.sessions.file is None:
-            forget_all(self.follower)
 
     def _use_file(self, lists: Lists, now: float) -> None:
         if self.config.sessions.file is not None:
@@ -393,7 +275,9 @@ class Daemon:
         self.recent.add(decision, time.time())
 
     def _start_resolving(self) -> None:
-        self.keeper = ExemptKeeper(self.config.exempt, self.config.exempt.memory, self.exemptions, self._wake)
+        self.keeper = ExemptKeeper(
+            self.config.exempt, self.config.exempt.memory, self.exemptions, self.mailbox.wake
+        )
         self.keeper.start()
 
     def _stop_resolving(self, wait: bool = False) -> None:
@@ -402,7 +286,7 @@ class Daemon:
             self.keeper = None
 
     def _close_sessions(self) -> None:
-        self.follower.save(self._listed.holders, time.time(), wait=True)
+        self.follower.save(self.listed.holders, time.time(), wait=True)
         self.follower.close()
 
     def _remove(self) -> None:
@@ -413,10 +297,6 @@ class Daemon:
 def _handle(queues: list[Queue]) -> None:
     for queue in queues:
         queue.handle()
-
-
-def _same_table(one: Config, other: Config) -> bool:
-    return (enforcing(one), one.gateway) == (enforcing(other), other.gateway)
 
 
 def _holds(networks: set[Network], address: bytes) -> bool:

@@ -13,6 +13,7 @@ from enforcer.fingerprints.detection import Family
 from enforcer.gateway import nft
 from enforcer.gateway.exempt_status import exempt_names
 from enforcer.gateway.nfqueue import statistics
+from enforcer.gateway.reloading import Reloads
 from enforcer.gateway.ruleset import TABLE
 from enforcer.observe.metrics import build_info, decisions, kernel
 from enforcer.subscribers.radius.codec import Flaw
@@ -20,25 +21,6 @@ from enforcer.subscribers.store.shared import StoreState
 
 if TYPE_CHECKING:
     from enforcer.gateway.daemon import Daemon
-
-
-class Reloads:
-    """How reloads went. The start counts as the first."""
-
-    def __init__(self) -> None:
-        self.successful = True
-        self.at = time.time()
-        self.counts = {"success": 0, "failure": 0}
-
-    def succeeded(self, now: float) -> None:
-        """A reload took effect at ``now``, epoch seconds."""
-        self.successful, self.at = True, now
-        self.counts["success"] += 1
-
-    def failed(self) -> None:
-        """A reload was refused."""
-        self.successful = False
-        self.counts["failure"] += 1
 
 
 def sources(daemon: Daemon) -> list[tuple[str, Callable[[], Iterable[Metric]]]]:

@@ -68,9 +68,9 @@ class World:
 
     def reload(self) -> None:
         """Load anew, up to what the kernel is to write."""
-        self.daemon.request_reload("test")
-        self.daemon._begin_wanted()
-        self.daemon._loader.wait()
+        self.daemon.reloading.request("test")
+        self.daemon.reloading.begin()
+        self.daemon.reloading.loader.wait()
         self.daemon._woken()
 
     def everything(self) -> Everything:
@@ -82,8 +82,7 @@ class World:
 def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path)
     yield made
-    made.daemon._wake_read.close()
-    made.daemon._wake_write.close()
+    made.daemon.mailbox.close()
 
 
 def test_a_load_that_fails_as_no_code_foresaw_does_not_end_all_reloads(
@@ -129,16 +128,16 @@ def test_a_reload_the_kernel_refuses_leaves_the_key_that_the_list_is_under(world
 
 def test_the_clock_never_puts_an_earlier_list_back(world: World) -> None:
     daemon = world.daemon
-    daemon._listed = replace(daemon._listed, valid_until=0.0)
+    daemon.listed = replace(daemon.listed, valid_until=0.0)
     world.rows("R-1,company,192.0.2.1", "R-2,company,192.0.2.2")
-    daemon.request_reload("test")
-    daemon._begin_wanted()
-    daemon._loader.wait()
+    daemon.reloading.request("test")
+    daemon.reloading.begin()
+    daemon.reloading.loader.wait()
     # The new list is loaded and waits for the loop; the clock speaks first.
     daemon._tick()
-    daemon._loader.wait()
+    daemon.reloading.loader.wait()
     daemon._woken()
-    assert daemon._listed.networks == {A, B}
+    assert daemon.listed.networks == {A, B}
     assert [type(what) for what in world.kernel.posted] == [Everything]
 
 
@@ -148,10 +147,10 @@ def test_a_clock_that_is_set_has_the_list_looked_at_again(
 ) -> None:
     daemon = world.daemon
     now = time.time()
-    daemon._listed = replace(daemon._listed, networks=frozenset(), valid_until=now + 3600)
+    daemon.listed = replace(daemon.listed, networks=frozenset(), valid_until=now + 3600)
     monkeypatch.setattr(time, "time", lambda: now + step)
     daemon._tick()
-    daemon._loader.wait()
+    daemon.reloading.loader.wait()
     daemon._woken()
     assert world.kernel.posted == [Registered(frozenset({A}))]
 
@@ -166,7 +165,7 @@ def test_a_list_written_while_the_first_is_loaded_is_loaded_too(tmp_path: Path) 
     daemon._tick()
     daemon._next_look = 0.0
     daemon._tick()
-    assert [by for by, _ in daemon._wanted] == ["a changed file"]
+    assert [by for by, _ in daemon.reloading.wanted] == ["a changed file"]
 
 
 def test_a_list_named_anew_is_watched_from_before_its_loading(
@@ -185,7 +184,7 @@ def test_a_list_named_anew_is_watched_from_before_its_loading(
     world.everything().done.set_result(None)
     world.daemon._woken()
     world.daemon._stop_resolving()
-    assert [world.daemon._watch.changed() for _ in range(2)] == [False, True]
+    assert [world.daemon.reloading.watch.changed() for _ in range(2)] == [False, True]
 
 
 def test_a_list_replaced_while_it_is_read_is_as_old_as_what_was_read(
