@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .setup
 
-.PHONY: setup demo test lint unit corpus corpus-if-there e2e record clean
+.PHONY: setup demo test lint unit corpus corpus-if-there e2e record docs clean
 
 setup: $(STAMPS)/packages $(STAMPS)/venv
 
@@ -53,6 +53,10 @@ e2e: setup
 
 record: setup
 	$(BIN)/python -m tests.lab.record
+
+docs: setup
+	$(BIN)/python -m sphinx -q -W -n --keep-going -b html docs build/docs
+	@echo "docs: open build/docs/index.html"
 
 clean:
 	rm -rf $(VENV) $(STAMPS) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

@@ -21,6 +21,17 @@ from enforcer.registry.model import Network, Registration, Status
 
 log = logging.getLogger(__name__)
 
+RESTART_ONLY = (
+    *(f"gateway.{name}" for name in ("queue", "queues", "queue_length", "mark_mask")),
+    "metrics.listen",
+    *(f"control.{name}" for name in ("socket", "group")),
+    *(
+        f"sessions.{name}"
+        for name in ("ttl", "capacity", "snapshot", "store", "store_password_file", "store_ca_file")
+    ),
+)
+"""Settings that a reload refuses to change: what they made is in use until the end."""
+
 SMALL = 10
 """Entries that may vanish at once whatever their share: a short list changes by large shares."""
 
@@ -197,18 +208,9 @@ def _standing(registry: Registry, now: float, grace: float) -> dict[str, set[Sta
 
 
 def _refuse_restart_only(path: Path, before: Config, after: Config) -> None:
-    fixed = [
-        *(f"gateway.{name}" for name in ("queue", "queues", "queue_length", "mark_mask")),
-        "metrics.listen",
-        *(f"control.{name}" for name in ("socket", "group")),
-        *(
-            f"sessions.{name}"
-            for name in ("ttl", "capacity", "snapshot", "store", "store_password_file", "store_ca_file")
-        ),
-    ]
     if bool(before.radius.clients) != bool(after.radius.clients):
         raise ReloadError(f"{path}: radius.clients: to begin or to end receiving accounting needs a restart")
-    for setting in fixed:
+    for setting in RESTART_ONLY:
         section, name = setting.split(".")
         if getattr(getattr(before, section), name) != getattr(getattr(after, section), name):
             raise ReloadError(f"{path}: {setting} changes only with a restart")
