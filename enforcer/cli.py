@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from enforcer import __version__
+from enforcer import __version__, core_dumps
 from enforcer.check import check as run_check
 from enforcer.commands import (
     DEFAULT_CONFIG,
@@ -75,6 +75,7 @@ def run(config_path: Path | None, lenient: bool) -> None:
     is dead or stalled stops nobody: the kernel lets pass what it would have judged.
     """
     forgetting.ensure()
+    core_dumps.forbid()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     config = load_config(config_path, required=True)
     obstacles = list(preflight.obstacles(config))

@@ -187,7 +187,11 @@ class GatewayConfig(_Section):
         "polite", description="polite: ICMP admin-prohibited or TCP reset. drop: silence."
     )
     remember_rejected: Seconds = Field(
-        60, ge=1, le=3600, description="How long the kernel rejects the same 5-tuple's handshakes by itself."
+        60,
+        ge=1,
+        le=600,
+        description="How long the kernel rejects the same 5-tuple's handshakes by itself. At most 10m: for "
+        "so long a refusal can be explained.",
     )
     rejected_size: Integer = Field(
         65536, ge=1024, le=1 << 22, description="5-tuples remembered, for IPv4 and IPv6 each."
@@ -226,6 +230,18 @@ class AuditConfig(_Section):
     )
 
 
+class HelpConfig(_Section):
+    """What `enforcer explain` says to people besides why."""
+
+    contact: str | None = Field(
+        None,
+        min_length=1,
+        max_length=300,
+        description="Whom a person asks about registering: an office, a telephone number, a web page. Read "
+        "out with every refusal.",
+    )
+
+
 class Config(_Section):
     """The whole configuration."""
 
@@ -247,6 +263,7 @@ class Config(_Section):
     metrics: MetricsConfig = Field(MetricsConfig(), description="Prometheus endpoint.")
     control: ControlConfig = Field(ControlConfig(), description="Questions to the running daemon.")
     audit: AuditConfig = Field(AuditConfig(), description="Who asked what.")
+    help: HelpConfig = Field(HelpConfig(), description="What the help desk reads out.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:

@@ -26,3 +26,7 @@ class Engine:
         if detection is None:
             return None
         return self.policy.decide(packet, detection, now, inbound, outbound)
+
+    def expire(self, now: float, limit: int) -> None:
+        """Forget what no later packet needs at ``now``: at most ``limit`` flows of each kind, a bounded pause."""
+        self._detector.expire(now, limit)

@@ -1,8 +1,11 @@
 """Connects the packets of a flow: what the families' files cannot say of one packet alone.
 
 The detector holds one bounded table of flows, because some messages are proof only as the answer to another.
-At its bound the flow that has been quiet longest is forgotten. Forgetting is safe: a candidate that is forgotten
-is not confirmed, and what is not proven is accepted.
+At its bound the flow that has been quiet longest is forgotten, a candidate before a proven one. Forgetting is
+safe: a candidate that is forgotten is not confirmed, and what is not proven is accepted.
+
+A flow names its destination, so none is kept for longer than it is of use: whoever runs a detector live calls
+``expire``.
 """
 
 from __future__ import annotations
@@ -42,11 +45,21 @@ class Detector:
         if capacity < 1:
             raise ValueError("capacity must be at least 1 flow")
         self._capacity = capacity
-        self._flows: OrderedDict[Flow, _Conversation] = OrderedDict()
+        # Apart, and each in the order in which its flows were heard: so what is over stands first.
+        self._candidates: OrderedDict[Flow, _Conversation] = OrderedDict()
+        self._proven: OrderedDict[Flow, _Conversation] = OrderedDict()
 
     def __len__(self) -> int:
         """Flows remembered now."""
-        return len(self._flows)
+        return len(self._candidates) + len(self._proven)
+
+    def expire(self, now: float, limit: int) -> None:
+        """Forget flows whose time is over at ``now``, epoch seconds: at most ``limit`` of each kind."""
+        for flows, seconds in ((self._candidates, CANDIDATE_SECONDS), (self._proven, PROVEN_SECONDS)):
+            for _ in range(limit):
+                if not flows or now - next(iter(flows.values())).heard <= seconds:
+                    break
+                flows.popitem(last=False)
 
     def inspect(self, packet: Packet, now: float) -> Detection | None:
         """What the packet is, given its flow's earlier packets; None if it is none of the three families.
@@ -83,7 +96,7 @@ class Detector:
                     return self._stream(segment, packet, now)
         else:
             return ipsec.native(packet)
-        return self._data(packet, now) if self._flows else None
+        return self._data(packet, now) if self._candidates or self._proven else None
 
     def _wireguard(self, message: wireguard.Message, packet: Packet, now: float) -> Detection | None:
         flow = flow_of(packet)
@@ -121,8 +134,6 @@ class Detector:
 
     def _data(self, packet: Packet, now: float) -> Detection | None:
         flow = flow_of(packet)
-        if flow not in self._flows:
-            return None
         conversation = self._find(flow, now)
         if conversation is None:
             return None
@@ -132,20 +143,21 @@ class Detector:
         return detection
 
     def _find(self, flow: Flow, now: float) -> _Conversation | None:
-        conversation = self._flows.get(flow)
-        if conversation is None:
-            return None
-        if now - conversation.heard > (PROVEN_SECONDS if conversation.proven else CANDIDATE_SECONDS):
-            del self._flows[flow]
-            return None
-        return conversation
+        for flows, seconds in ((self._proven, PROVEN_SECONDS), (self._candidates, CANDIDATE_SECONDS)):
+            conversation = flows.get(flow)
+            if conversation is not None:
+                if now - conversation.heard <= seconds:
+                    return conversation
+                del flows[flow]
+        return None
 
     def _remember(self, flow: Flow, conversation: _Conversation, now: float) -> None:
         conversation.heard = now
-        self._flows[flow] = conversation
-        self._flows.move_to_end(flow)
-        if len(self._flows) > self._capacity:
-            self._flows.popitem(last=False)
+        self._candidates.pop(flow, None)
+        self._proven.pop(flow, None)
+        (self._proven if conversation.proven else self._candidates)[flow] = conversation
+        if len(self) > self._capacity:
+            (self._candidates or self._proven).popitem(last=False)
 
 
 _WIREGUARD_FIRST = frozenset({1, 2, 3})

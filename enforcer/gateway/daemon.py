@@ -47,6 +47,9 @@ log = logging.getLogger(__name__)
 TICK = 0.25
 """Seconds between two looks at what changes by the clock, and between two batches for the kernel's sets."""
 
+FORGOTTEN_AT_ONCE = 4096
+"""Flows of either kind forgotten in one look: some milliseconds' work."""
+
 SWITCH = 0.001
 """Seconds a thread that loads a list may hold the interpreter while verdicts wait."""
 
@@ -206,6 +209,7 @@ class Daemon:
             self._next_look = time.monotonic() + LOOK
             self.reloading.look()
             self.recent.expire(now)
+            self._engine.expire(now, FORGOTTEN_AT_ONCE)
         self.reloading.reconsider(now)
         self._stance.report(self.config, self.policy, now)
 

@@ -39,6 +39,8 @@ class RecentRefusals:
             return
         detection = decision.detection
         refusals = self._by_address.setdefault(decision.who.address, deque(maxlen=PER_ADDRESS))
+        while refusals and now - refusals[0].at >= KEPT:
+            refusals.popleft()
         refusals.append(Refusal(now, detection.family, detection.variant, decision.reason))
         self._by_address.move_to_end(decision.who.address)
         if len(self._by_address) > ADDRESSES:

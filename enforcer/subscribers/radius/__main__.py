@@ -9,6 +9,7 @@ import logging
 import socket
 import sys
 
+from enforcer import core_dumps
 from enforcer.subscribers.radius.clients import ClientTable
 from enforcer.subscribers.radius.codec import Codec
 from enforcer.subscribers.radius.listener import Listener
@@ -18,6 +19,7 @@ from enforcer.subscribers.radius.settings import from_descriptor
 
 def main() -> None:
     """Serve until the daemon is gone."""
+    core_dumps.forbid()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     descriptor, *descriptors = (int(argument) for argument in sys.argv[1:])
     settings = from_descriptor(descriptor)

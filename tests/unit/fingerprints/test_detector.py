@@ -122,3 +122,30 @@ def test_time_that_steps_back_forgets_nothing() -> None:
     detector = Detector()
     detector.inspect(flow(1, CANDIDATE), NOW)
     assert is_proven(detector, 1, -3600)
+
+
+def test_flows_whose_time_is_over_are_forgotten_without_another_packet() -> None:
+    detector = Detector()
+    detector.inspect(udp(wg_initiation()), NOW)
+    for number in (1, 2, 3):
+        detector.inspect(flow(number, CANDIDATE), NOW + number)
+    detector.expire(NOW + CANDIDATE_SECONDS + 1, 10)
+    assert len(detector) == 4
+    detector.expire(NOW + CANDIDATE_SECONDS + 3, 1)
+    assert len(detector) == 3
+    detector.expire(NOW + CANDIDATE_SECONDS + 4, 10)
+    assert len(detector) == 1
+    detector.expire(NOW + PROVEN_SECONDS, 10)
+    assert len(detector) == 1
+    detector.expire(NOW + PROVEN_SECONDS + 0.1, 10)
+    assert len(detector) == 0
+
+
+def test_at_the_bound_a_candidate_goes_before_a_proven_flow() -> None:
+    detector = Detector(capacity=2)
+    detector.inspect(udp(wg_initiation()), NOW)
+    for number in (1, 2, 3):
+        detector.inspect(flow(number, CANDIDATE), NOW + number)
+    assert len(detector) == 2
+    assert detector.inspect(udp(wg_data()), NOW + 4) is not None
+    assert is_proven(detector, 3, 4)

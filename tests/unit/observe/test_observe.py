@@ -39,6 +39,13 @@ def test_refusals_are_remembered_for_ten_minutes_and_only_refusals() -> None:
     assert memory.addresses(0.0) == []
 
 
+def test_who_is_refused_again_and_again_keeps_no_older_refusal() -> None:
+    memory = RecentRefusals()
+    memory.add(REFUSED, NOW)
+    memory.add(REFUSED, NOW + 600)
+    assert [refusal.at for refusal in memory.of(address(REFUSED), NOW + 1)] == [NOW + 600]
+
+
 def test_the_memory_of_refusals_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recent, "ADDRESSES", 3)
     memory = RecentRefusals()
