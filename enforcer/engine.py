@@ -27,6 +27,12 @@ class Engine:
             return None
         return self.policy.decide(packet, detection, now, inbound, outbound)
 
+    @property
+    def flows(self) -> tuple[int, int]:
+        """How many flows are remembered: those that wait for the peer's answer, and those proven."""
+        candidates = self._detector.candidates
+        return candidates, len(self._detector) - candidates
+
     def expire(self, now: float, limit: int) -> None:
         """Forget what no later packet needs at ``now``: at most ``limit`` flows of each kind, a bounded pause."""
         self._detector.expire(now, limit)

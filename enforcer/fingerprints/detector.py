@@ -53,6 +53,11 @@ class Detector:
         """Flows remembered now."""
         return len(self._candidates) + len(self._proven)
 
+    @property
+    def candidates(self) -> int:
+        """Those of them that wait for the peer's answer."""
+        return len(self._candidates)
+
     def expire(self, now: float, limit: int) -> None:
         """Forget flows whose time is over at ``now``, epoch seconds: at most ``limit`` of each kind."""
         for flows, seconds in ((self._candidates, CANDIDATE_SECONDS), (self._proven, PROVEN_SECONDS)):

@@ -26,6 +26,7 @@ from enforcer.gateway.kernel import Change, Exempt, KernelWriter
 from enforcer.gateway.loader import listed
 from enforcer.gateway.mailbox import Mailbox
 from enforcer.gateway.nfqueue import Queue
+from enforcer.gateway.readiness import Readiness
 from enforcer.gateway.reloading import Reloading, Reloads
 from enforcer.gateway.ruleset import marks
 from enforcer.gateway.sets import exempt, unconditional
@@ -36,7 +37,8 @@ from enforcer.gateway.watch import LOOK, Watch
 from enforcer.gateway.worker import Worker
 from enforcer.lists import Lists
 from enforcer.observe.audit import AuditLog
-from enforcer.observe.metrics import DecisionCounts, GatewayCollector, serve
+from enforcer.observe.http import Endpoint
+from enforcer.observe.metrics import DecisionCounts, registry_of
 from enforcer.observe.recent import RecentRefusals
 from enforcer.observe.refusals import RefusalLog
 from enforcer.policy import Decision, Policy
@@ -78,7 +80,9 @@ class Daemon:
         self.listed = listed(lists.registry, now, float(config.registry.grace))
         self.mailbox = Mailbox()
         self.reloading = Reloading(self, path, lenient, watch)
-        self._stopping = False
+        self.stopping = False
+        self.turned: float | None = None
+        """When the loop that gives the verdicts last turned, by the monotonic clock; None before it begins."""
         self._hung_up = False
         self._stance = Stance()
         self._exempt_changed = False
@@ -95,6 +99,11 @@ class Daemon:
     def policy(self) -> Policy:
         """The policy in force."""
         return self._engine.policy
+
+    @property
+    def flows(self) -> tuple[int, int]:
+        """Flows remembered: candidates, and proven ones."""
+        return self._engine.flows
 
     def run(self) -> None:
         """Install, give verdicts until told to stop, remove.
@@ -113,7 +122,8 @@ class Daemon:
             self.follower.start(self.lists.radius, self.lists.store)
             self._listen_to_control(stack)
             stack.enter_context(handled(self.mailbox.wakeup, self._stop, self._hang_up))
-            self.kernel = KernelWriter(Installation(detect(self.config)))
+            self.installation = Installation(detect(self.config))
+            self.kernel = KernelWriter(self.installation)
             now = time.time()
             # At the end the rules go first and what they queued gets its verdict: nobody waits for the rest.
             stack.callback(self._stop_resolving, wait=True)
@@ -147,15 +157,16 @@ class Daemon:
         if listen is None:
             return
         host, port = split_listen(listen)
+        readiness = Readiness(self)
+        registry = registry_of(sources(self, readiness))
         try:
-            server = serve(host, port, GatewayCollector(sources(self)))
+            endpoint = Endpoint(host, port, registry, readiness.unhealthy, readiness.unready)
         except OSError as error:
             raise StartError(
                 f"metrics.listen {listen}: {error.strerror}; is another enforcer running? "
                 "(name another address:port, or null for none)"
             ) from None
-        stack.callback(server.server_close)
-        stack.callback(server.shutdown)
+        stack.callback(endpoint.stop)
 
     def _listen_to_control(self, stack: contextlib.ExitStack) -> None:
         control = self.config.control
@@ -164,7 +175,7 @@ class Daemon:
             stack.callback(server.close)
 
     def _stop(self) -> None:
-        self._stopping = True
+        self.stopping = True
 
     def _hang_up(self) -> None:
         self._hung_up = True
@@ -179,7 +190,8 @@ class Daemon:
             if self.follower.store is not None:
                 selector.register(self.follower.store, selectors.EVENT_READ, self.follower.take_shared)
             next_tick = time.monotonic() + TICK
-            while not self._stopping:
+            while not self.stopping:
+                self.turned = time.monotonic()
                 for key, _ in selector.select(max(0.0, next_tick - time.monotonic())):
                     handle: Callable[[], None] = key.data
                     handle()

@@ -7,6 +7,7 @@ import socket
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from netfilterqueue import NetfilterQueue
 from netfilterqueue import Packet as QueuedPacket
@@ -108,18 +109,27 @@ def _fail_open(number: int) -> bytes:
     return struct.pack("=IHHII", 16 + len(body), kind, _NLM_F_REQUEST, 0, 0) + body
 
 
-def statistics() -> dict[int, tuple[int, int, int]]:
-    """For each queue of this network namespace: packets waiting, dropped by the kernel, dropped to user space.
+class QueueStatistics(NamedTuple):
+    """The kernel's counts of one queue since it was bound; ``sequence`` is the last packet's number (32 bits)."""
+
+    waiting: int
+    dropped_by_kernel: int
+    dropped_to_user: int
+    sequence: int
+
+
+def statistics() -> dict[int, QueueStatistics]:
+    """The bound queues of this network namespace.
 
     /proc/net/netfilter/nfnetlink_queue, columns as printed by seq_show in net/netfilter/nfnetlink_queue.c.
     Empty when the kernel has no such file.
     """
-    found: dict[int, tuple[int, int, int]] = {}
+    found: dict[int, QueueStatistics] = {}
     try:
         text = Path("/proc/self/net/netfilter/nfnetlink_queue").read_text(encoding="ascii")
     except OSError:
         return found
     for line in text.splitlines():
         fields = line.split()
-        found[int(fields[0])] = (int(fields[2]), int(fields[5]), int(fields[6]))
+        found[int(fields[0])] = QueueStatistics(*(int(fields[column]) for column in (2, 5, 6, 7)))
     return found

@@ -10,6 +10,7 @@ from netfilterqueue import Packet as QueuedPacket
 
 from enforcer.engine import Engine
 from enforcer.gateway.ruleset import Marks
+from enforcer.observe.latency import Durations
 from enforcer.policy import Action, Decision
 from enforcer.wire import ip
 from enforcer.wire.packet import Packet
@@ -34,12 +35,14 @@ class Worker:
         self._marks = marks
         self._interface_name = interface_name
         self._observe = observe
+        self.durations = Durations()
         self.packets = 0
         self.unrecognised = 0
         self.errors = 0
 
     def handle(self, queued: QueuedPacket) -> None:
         """Give one packet its verdict."""
+        began = time.perf_counter_ns()
         self.packets += 1
         decision: Decision | None = None
         try:
@@ -55,6 +58,7 @@ class Worker:
         if mark != queued.mark:
             queued.set_mark(mark)
         queued.accept()
+        self.durations.add(time.perf_counter_ns() - began)
         if decision is None:
             self.unrecognised += 1
         else:
