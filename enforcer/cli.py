@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,13 +13,14 @@ from pathlib import Path
 import click
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from enforcer import __version__, core_dumps
+from enforcer import __version__, core_dumps, logs
 from enforcer.check import check as run_check
 from enforcer.commands import (
     DEFAULT_CONFIG,
     FAULT,
     INPUT,
     MACHINE,
+    Failed,
     ask_daemon,
     config_option,
     fail,
@@ -42,10 +42,13 @@ from enforcer.gateway.ruleset import Backend, table
 from enforcer.gateway.sets import statements
 from enforcer.gateway.watch import watch_lists
 from enforcer.lists import load_lists
+from enforcer.log_events import event
 from enforcer.present import console, flows_table
 from enforcer.replay import FlowReport, Replay
 from enforcer.subscribers.radius.process import RadiusError
 from enforcer.wire.capture import CaptureError, open_capture
+
+log = logging.getLogger(__name__)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -76,7 +79,21 @@ def run(config_path: Path | None, lenient: bool) -> None:
     """
     forgetting.ensure()
     core_dumps.forbid()
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    logs.to_standard_error()
+    try:
+        _run(config_path, lenient)
+    except Failed as failed:
+        for message in failed.messages:
+            log.error("%s", message, extra=event("not_started"))
+        raise SystemExit(failed.exit_code) from None
+    except Exception:
+        log.exception(
+            "stopped by a fault of this program, everything taken out of the kernel", extra=event("fault")
+        )
+        raise SystemExit(FAULT) from None
+
+
+def _run(config_path: Path | None, lenient: bool) -> None:
     config = load_config(config_path, required=True)
     obstacles = list(preflight.obstacles(config))
     if obstacles:
@@ -84,17 +101,16 @@ def run(config_path: Path | None, lenient: bool) -> None:
     watch = watch_lists(config)
     with input_errors():
         lists = load_lists(config, lenient, time.time(), config_path or DEFAULT_CONFIG, aside=True)
-    for warning in (*preflight.warnings(config), *lists.notices, *lists.problems):
-        logging.warning("%s", warning)
+    for warning in preflight.warnings(config):
+        log.warning("%s", warning, extra=event("machine_notice"))
+    for notice in (*lists.notices, *lists.problems):
+        log.warning("%s", notice, extra=event("list_notice"))
     with input_errors():
         daemon = Daemon(config_path or DEFAULT_CONFIG, config, lists, lenient, watch)
     try:
         daemon.run()
     except (StartError, QueueError, RadiusError, ControlError, nft.CommandError) as error:
         fail(MACHINE, [str(error)])
-    except Exception:
-        logging.exception("stopped by a fault of this program, everything taken out of the kernel")
-        raise SystemExit(FAULT) from None
 
 
 @main.command()

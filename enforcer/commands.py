@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import IO, Any, NoReturn, TypeVar
 
 import click
 
@@ -98,8 +98,20 @@ def machine_errors() -> Iterator[None]:
         fail(MACHINE, [str(error)])
 
 
+class Failed(click.ClickException):
+    """A command cannot go on: why, in one message or several, and the exit code."""
+
+    def __init__(self, code: int, messages: Iterable[str]) -> None:
+        self.exit_code = code  # type: ignore[misc]  # click asks the instance
+        self.messages = tuple(messages)
+        super().__init__("\n".join(self.messages))
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the messages on standard error, as click asks for at the end."""
+        for message in self.messages:
+            click.echo(f"enforcer: {message}", file=file, err=file is None)
+
+
 def fail(code: int, messages: Iterable[str]) -> NoReturn:
     """End the command with messages on standard error."""
-    for message in messages:
-        click.echo(f"enforcer: {message}", err=True)
-    raise SystemExit(code)
+    raise Failed(code, messages)

@@ -5,11 +5,10 @@ Started by ``RadiusProcess``; of no use by hand. It ends when the daemon does.
 
 from __future__ import annotations
 
-import logging
 import socket
 import sys
 
-from enforcer import core_dumps
+from enforcer import core_dumps, logs
 from enforcer.subscribers.radius.clients import ClientTable
 from enforcer.subscribers.radius.codec import Codec
 from enforcer.subscribers.radius.listener import Listener
@@ -20,7 +19,7 @@ from enforcer.subscribers.radius.settings import from_descriptor
 def main() -> None:
     """Serve until the daemon is gone."""
     core_dumps.forbid()
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    logs.to_standard_error()
     descriptor, *descriptors = (int(argument) for argument in sys.argv[1:])
     settings = from_descriptor(descriptor)
     channel, *sockets = (socket.socket(fileno=inherited) for inherited in descriptors)
