@@ -29,6 +29,9 @@ ANSWERING = 5.0
 HEAD_BYTES = 8192
 """The longest request. Prometheus sends some 300 bytes."""
 
+SERVING = "metrics client"
+"""The name of the threads that serve one client each."""
+
 Probe = Callable[[], str | None]
 """What is wrong, None when all is well."""
 
@@ -52,7 +55,7 @@ class Endpoint(TCPServer):
         self.scraping = threading.Lock()
         self._free = threading.BoundedSemaphore(CLIENTS)
         super().__init__((host, port), _Handler)
-        threading.Thread(target=self.serve_forever, name="metrics", daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.1,), name="metrics", daemon=True).start()
 
     def stop(self) -> None:
         """Serve nobody any more."""
@@ -63,7 +66,10 @@ class Endpoint(TCPServer):
         """Serve a client in a thread, unless there are too many."""
         connection = cast(socket.socket, request)
         if self._free.acquire(blocking=False):
-            threading.Thread(target=self._serve, args=(connection, client_address), daemon=True).start()
+            work = threading.Thread(
+                target=self._serve, args=(connection, client_address), name=SERVING, daemon=True
+            )
+            work.start()
             return
         connection.setblocking(False)
         with suppress(OSError):
