@@ -8,14 +8,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
-from typing import Any
 
 import click
+from pydantic import TypeAdapter, ValidationError
 
 from enforcer.commands import (
     DEFAULT_CONFIG,
     INPUT,
-    ask_daemon,
     config_option,
     fail,
     input_errors,
@@ -25,21 +24,20 @@ from enforcer.commands import (
 )
 from enforcer.config import Config
 from enforcer.engine import Engine
-from enforcer.explain import (
-    address_lines,
-    address_object,
-    explain_address,
-    registration_lines,
-    registration_object,
-)
+from enforcer.explain import Source, explain_address, explain_number
+from enforcer.explanation import AddressExplanation, Explanation, NumberExplanation
 from enforcer.fingerprints.detection import Family
+from enforcer.gateway.control import ControlError, NotRunning, ask
 from enforcer.lists import load_lists
 from enforcer.policy import Policy
-from enforcer.present import console, evidence_lines, labelled
+from enforcer.present import console, evidence_lines, explanation_lines, labelled
 from enforcer.reasons import HELD_BACK, REASONS
+from enforcer.registry.model import Registration
 from enforcer.replay import Replay
 from enforcer.subscribers.number import normalise
 from enforcer.wire.capture import CaptureError, open_capture
+
+_EXPLANATION: TypeAdapter[AddressExplanation | NumberExplanation] = TypeAdapter(Explanation)
 
 
 @click.command()
@@ -50,19 +48,25 @@ from enforcer.wire.capture import CaptureError, open_capture
 @click.option(
     "--at", "at_text", metavar="TIME", help="At this time (RFC 3339, with offset), by the files, not the daemon."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON (docs/explain.schema.json).")
 def explain(
     what: str, config_path: Path | None, lenient: bool, protocol: str | None, at_text: str | None, as_json: bool
 ) -> None:
-    """Say what would happen, and why.
+    """Say what was refused lately, what would happen now, and why: for whoever has the person on the phone.
 
     \b
     ADDRESS  a tunnel from or to this subscriber's address
     NUMBER   its registration and dates, never an address
     FILE     every flow of a capture, with the bytes that prove it
 
-    Addresses and numbers are asked of the running daemon, where control.socket is set and it runs; else, and with
-    --at, of the files of the configuration. Each question to the daemon goes to the audit log with who asked.
+    The first paragraph is to be read out word for word; the details below it are the technician's. Times are in
+    registry.timezone.
+
+    Addresses and numbers are asked of the running gateway, where control.socket is set; else, and with --at, of
+    the files of the configuration, and the answer says so. Each question to the gateway goes to the audit log with
+    who asked.
+
+    Exit codes: 0 answered, whatever the answer; 1 not answered, with the reason; 2 usage; 3 this machine cannot.
     """
     at = _time(at_text)
     families = [Family(protocol)] if protocol else list(Family)
@@ -73,23 +77,33 @@ def explain(
     config = load_config(config_path, required=False)
     if address is None:
         _require_number(what, config)
-    if at_text is None and config.control.socket is not None and config.control.socket.exists():
-        subject = (
-            {"address": str(ip_address(address)), "protocol": protocol}
-            if address is not None
-            else {"number": what}
-        )
-        _print_live(ask_daemon(config, {"what": "explain", **subject}), as_json)
-    elif address is not None:
-        answers = [explain_address(policy_of(config_path, lenient), address, family, at) for family in families]
-        if as_json:
-            click.echo(json.dumps({"answers": [address_object(answer) for answer in answers]}, indent=2))
-            return
-        for answer in answers:
-            console().print(labelled(address_lines(answer)))
-            click.echo()
+        subject: dict[str, str | None] = {"number": what}
     else:
-        _explain_number(what, config_path or DEFAULT_CONFIG, config, lenient, at, as_json)
+        subject = {"address": str(ip_address(address)), "protocol": protocol}
+    asked = Source(not_asked="--at asks the files") if at_text is not None else _ask(config, subject)
+    if not isinstance(asked, Source):
+        told = asked
+    elif address is not None:
+        told = explain_address(policy_of(config_path, lenient), address, families, at, asked)
+    else:
+        told = explain_number(config, _entries(what, config_path, config, lenient, at), at, asked.not_asked)
+    _print(told, as_json)
+
+
+def _ask(config: Config, subject: dict[str, str | None]) -> AddressExplanation | NumberExplanation | Source:
+    """What the running gateway answers; the files as a source, with the reason, where there is none to ask."""
+    if config.control.socket is None:
+        return Source(not_asked="control.socket is not set")
+    try:
+        answer = ask(config.control.socket, {"what": "explain", **subject})
+    except NotRunning:
+        return Source(not_asked=f"none runs behind {config.control.socket}", down=True)
+    except ControlError as error:
+        fail(INPUT, str(error).splitlines())
+    try:
+        return _EXPLANATION.validate_python(answer["explanation"], strict=False)
+    except (KeyError, ValidationError):
+        fail(INPUT, ["the running gateway answers in another form: it is of another version, restart it"])
 
 
 def _address(text: str) -> bytes | None:
@@ -109,18 +123,12 @@ def _require_number(text: str, config: Config) -> None:
         fail(INPUT, ["neither an address, nor a mobile number, nor a file that exists"])
 
 
-def _print_live(told: dict[str, Any], as_json: bool) -> None:
-    parts = [*told["answers"], *([told["recent"]] if "recent" in told else [])]
+def _print(told: AddressExplanation | NumberExplanation, as_json: bool) -> None:
     if as_json:
-        found = {"answers": [part["object"] for part in told["answers"]]}
-        click.echo(
-            json.dumps({**found, **({"recent": told["recent"]["object"]} if "recent" in told else {})}, indent=2)
-        )
+        click.echo(told.model_dump_json(indent=2, by_alias=True))
         return
-    if not told["answers"]:
-        click.echo("This number is not on the list.")
-    for part in parts:
-        console().print(labelled([(label, sentence) for label, sentence in part["lines"]]))
+    for lines in explanation_lines(told):
+        console().print(labelled(lines))
         click.echo()
 
 
@@ -154,24 +162,15 @@ def _explain_file(path: Path, policy: Policy, families: Iterable[Family], as_jso
         fail(INPUT, [str(failure)])
 
 
-def _explain_number(what: str, path: Path, config: Config, lenient: bool, at: float, as_json: bool) -> None:
+def _entries(what: str, path: Path | None, config: Config, lenient: bool, at: float) -> list[Registration]:
+    """The registrations of a number, by the files."""
     if config.numbers.key_file is None:
         fail(INPUT, ["numbers.key_file is not set: without it no number can be looked up"])
     with input_errors():
-        lists = load_lists(config, lenient, at, path)
-    grace = float(config.registry.grace)
-    tagger = lists.tagger
-    entries = (
-        [] if tagger is None else lists.registry.match_tag(tagger.tag(normalise(what, config.numbers.region)))
-    )
-    if as_json:
-        objects = [registration_object(entry, entry.status(at, grace)) for entry in entries]
-        click.echo(json.dumps({"answers": objects}, indent=2))
-        return
-    if not entries:
-        click.echo("This number is not on the list.")
-    for entry in entries:
-        console().print(labelled(registration_lines(entry, entry.status(at, grace))))
+        lists = load_lists(config, lenient, at, path or DEFAULT_CONFIG)
+    if lists.tagger is None:
+        return []
+    return lists.registry.match_tag(lists.tagger.tag(normalise(what, config.numbers.region)))
 
 
 def _time(text: str | None) -> float:

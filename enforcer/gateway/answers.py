@@ -7,16 +7,11 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from enforcer import __version__
-from enforcer.explain import (
-    address_lines,
-    address_object,
-    explain_address,
-    registration_lines,
-    registration_object,
-    span,
-)
+from enforcer.explain import Clock, Source, explain_address, explain_number, span
+from enforcer.explanation import GatewayFacts, RecentRefusal
 from enforcer.fingerprints.detection import Family
 from enforcer.gateway.control import Answer, Asker, Request
+from enforcer.observe.recent import KEPT
 from enforcer.reasons import HELD_BACK, REASONS
 from enforcer.subscribers.number import normalise
 from enforcer.subscribers.radius.codec import Outcome
@@ -47,23 +42,25 @@ def _explain_address(daemon: Daemon, text: str, protocol: object, asker: Asker, 
     except ValueError as error:
         return {"error": str(error)}
     daemon.audit.write("explain", now, {"address": text, "uid": asker.uid, "user": asker.name})
-    answers = [explain_address(daemon.policy, address, family, now) for family in families]
-    refusals = daemon.recent.of(address, now)
+    clock = Clock(daemon.config)
     recent = [
-        {
-            "seconds_ago": round(now - refusal.at),
-            "protocol": str(refusal.family),
-            "variant": refusal.variant,
-            "reason": str(refusal.reason),
-            "meaning": REASONS[refusal.reason].meaning,
-        }
-        for refusal in refusals
+        RecentRefusal(
+            at=clock.at(refusal.at),
+            seconds_ago=round(now - refusal.at),
+            protocol=refusal.family,
+            variant=refusal.variant,
+            reason=refusal.reason,
+            meaning=REASONS[refusal.reason].meaning,
+        )
+        for refusal in daemon.recent.of(address, now)
     ]
-    lines = [("lately", f"refused {span(now - r.at)} ago: {r.family} {r.variant} ({r.reason})") for r in refusals]
-    return {
-        "answers": [{"lines": address_lines(one), "object": address_object(one)} for one in answers],
-        "recent": {"lines": lines or [("lately", "nothing refused in the last ten minutes")], "object": recent},
-    }
+    gateway = GatewayFacts(
+        mode=daemon.config.mode,
+        started_at=clock.at(daemon.started),
+        remembers_since=clock.at(max(daemon.started, now - KEPT)),
+    )
+    told = explain_address(daemon.policy, address, families, now, Source(gateway, recent))
+    return {"explanation": told.model_dump(mode="json", by_alias=True)}
 
 
 def _explain_number(daemon: Daemon, text: str, asker: Asker, now: float) -> Answer:
@@ -74,17 +71,11 @@ def _explain_number(daemon: Daemon, text: str, asker: Asker, now: float) -> Answ
         number = normalise(text, daemon.config.numbers.region)
     except ValueError as error:
         return {"error": str(error)}
-    grace = float(daemon.config.registry.grace)
     entries = daemon.lists.registry.match_tag(tagger.tag(number))
     ids = [entry.id for entry in entries]
     daemon.audit.write("explain", now, {"number_of": ids, "uid": asker.uid, "user": asker.name})
-    found = [(entry, entry.status(now, grace)) for entry in entries]
-    return {
-        "answers": [
-            {"lines": registration_lines(entry, status), "object": registration_object(entry, status)}
-            for entry, status in found
-        ]
-    }
+    told = explain_number(daemon.config, entries, now, not_asked=None)
+    return {"explanation": told.model_dump(mode="json", by_alias=True)}
 
 
 def _status(daemon: Daemon, now: float) -> list[tuple[str, str]]:

@@ -52,6 +52,10 @@ class ControlError(Exception):
     """The socket cannot be made, or the daemon cannot be asked; the message says why and what to do."""
 
 
+class NotRunning(ControlError):
+    """Nobody is behind the socket: no daemon runs there."""
+
+
 class ControlServer:
     """Listens on the socket; ``ask`` hands a request over to the daemon's loop and gives the future answer."""
 
@@ -147,9 +151,9 @@ def ask(path: Path, request: Request) -> Answer:
             with client.makefile("rb") as reader:
                 line = reader.readline()
         except FileNotFoundError:
-            raise ControlError(f"{path}: no daemon runs here (start it, or name its configuration)") from None
+            raise NotRunning(f"{path}: no daemon runs here (start it, or name its configuration)") from None
         except ConnectionRefusedError:
-            raise ControlError(f"{path}: the daemon is gone and left its socket (start it again)") from None
+            raise NotRunning(f"{path}: the daemon is gone and left its socket (start it again)") from None
         except PermissionError:
             raise ControlError(f"{path}: no right to ask the daemon (be root, or in its control.group)") from None
         except OSError as error:

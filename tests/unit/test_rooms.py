@@ -12,10 +12,13 @@ import pytest
 PACKAGE = "enforcer"
 
 CORE = (
+    "enforcer.aloud",
     "enforcer.config",
     "enforcer.config_fields",
     "enforcer.engine",
     "enforcer.exemptions",
+    "enforcer.explain",
+    "enforcer.explanation",
     "enforcer.fingerprints",
     "enforcer.policy",
     "enforcer.problems",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from enforcer.cli import main
+from enforcer.explanation import AddressExplanation, NumberExplanation
+from enforcer.gateway.control import ControlError
 from enforcer.gateway.resolver import Found, Lookup
 from enforcer.mobile_networks import TableError
 
@@ -110,8 +113,53 @@ def test_answers_from_the_files_have_the_form_of_the_daemons(tmp_path: Path) -> 
     key.chmod(0o600)
     path = tmp_path / "enforcer.yaml"
     path.write_text(f"numbers: {{key_file: {key}}}\n")
-    assert json.loads(run("explain", "0300 0000001", "--config", path, "--json").stdout) == {"answers": []}
-    assert list(json.loads(run("explain", "192.0.2.1", "--config", path, "--json").stdout)) == ["answers"]
+    number = NumberExplanation.model_validate_json(run("explain", "0300 0000001", "-c", path, "--json").stdout)
+    assert (number.answers, number.not_asked) == ([], "control.socket is not set")
+    address = AddressExplanation.model_validate_json(run("explain", "192.0.2.1", "-c", path, "--json").stdout)
+    assert (address.recent, address.source) == (None, "files")
+
+
+@pytest.mark.parametrize("left_behind", [False, True])
+def test_where_no_gateway_runs_the_files_answer_and_say_so(tmp_path: Path, left_behind: bool) -> None:
+    path, control = tmp_path / "enforcer.yaml", tmp_path / "control.sock"
+    path.write_text(f"control: {{socket: {control}}}\n")
+    if left_behind:
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(control))
+    result = run("explain", "192.0.2.1", "--config", path)
+    assert result.exit_code == 0
+    assert "Our gateway does not run just now" in result.stdout
+    assert f"none runs behind {control}" in result.stdout
+
+
+def test_a_gateway_that_must_not_be_asked_is_not_answered_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ControlError("no right to ask the daemon")
+
+    monkeypatch.setattr("enforcer.explain_command.ask", refuse)
+    path = tmp_path / "enforcer.yaml"
+    path.write_text("control: {socket: /run/none.sock}\n")
+    result = run("explain", "192.0.2.1", "--config", path)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "no right to ask the daemon" in result.stderr
+
+
+def test_a_gateway_of_another_version_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("enforcer.explain_command.ask", lambda *_: {"answers": []})
+    path = tmp_path / "enforcer.yaml"
+    path.write_text("control: {socket: /run/none.sock}\n")
+    result = run("explain", "192.0.2.1", "--config", path)
+    assert result.exit_code == 1
+    assert "it is of another version, restart it" in result.stderr
+
+
+def test_times_are_in_the_operators_time_zone(tmp_path: Path) -> None:
+    path = tmp_path / "enforcer.yaml"
+    path.write_text("registry: {timezone: Asia/Karachi}\n")
+    at = "2026-11-21T09:30:00+00:00"
+    assert "2026-11-21 14:30 PKT" in run("explain", "192.0.2.1", "--config", path, "--at", at).stdout
 
 
 def test_check_tells_of_a_list_from_the_future(tmp_path: Path) -> None:
