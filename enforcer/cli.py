@@ -42,7 +42,8 @@ from enforcer.gateway.ruleset import Backend, table
 from enforcer.gateway.sets import statements
 from enforcer.gateway.watch import watch_lists
 from enforcer.lists import load_lists
-from enforcer.log_events import event
+from enforcer.log_command import log as log_command
+from enforcer.log_events import named
 from enforcer.present import console, flows_table
 from enforcer.replay import FlowReport, Replay
 from enforcer.subscribers.radius.process import RadiusError
@@ -65,6 +66,7 @@ def main() -> None:
       enforcer replay capture.pcap                what would it see in this capture?
       enforcer run --config enforcer.yaml         watch (mode: monitor), read /metrics
       enforcer explain 203.0.113.7                why would this address be refused?
+      enforcer log --since 2h                     what did it say lately?
     """
 
 
@@ -84,11 +86,11 @@ def run(config_path: Path | None, lenient: bool) -> None:
         _run(config_path, lenient)
     except Failed as failed:
         for message in failed.messages:
-            log.error("%s", message, extra=event("not_started"))
+            log.error("%s", message, extra=named("not_started"))
         raise SystemExit(failed.exit_code) from None
     except Exception:
         log.exception(
-            "stopped by a fault of this program, everything taken out of the kernel", extra=event("fault")
+            "stopped by a fault of this program, everything taken out of the kernel", extra=named("fault")
         )
         raise SystemExit(FAULT) from None
 
@@ -102,9 +104,9 @@ def _run(config_path: Path | None, lenient: bool) -> None:
     with input_errors():
         lists = load_lists(config, lenient, time.time(), config_path or DEFAULT_CONFIG, aside=True)
     for warning in preflight.warnings(config):
-        log.warning("%s", warning, extra=event("machine_notice"))
+        log.warning("%s", warning, extra=named("machine_notice"))
     for notice in (*lists.notices, *lists.problems):
-        log.warning("%s", notice, extra=event("list_notice"))
+        log.warning("%s", notice, extra=named("list_notice"))
     with input_errors():
         daemon = Daemon(config_path or DEFAULT_CONFIG, config, lists, lenient, watch)
     try:
@@ -238,3 +240,4 @@ def _progress(files: tuple[Path, ...]) -> Iterator[Callable[[Path, int], None]]:
 
 
 main.add_command(explain)
+main.add_command(log_command)

@@ -83,7 +83,7 @@ EVENTS: Mapping[str, Event] = {
 }
 
 
-def event(name: str, **fields: object) -> dict[str, object]:
-    """``extra`` of a call of the log. Raises KeyError for an event that is not defined."""
+def named(name: str, /, **fields: object) -> dict[str, object]:
+    """Name a line of the log: ``extra`` of its call. Raises KeyError for an event that is not defined."""
     _ = EVENTS[name]
     return {"event": name, "fields": fields}

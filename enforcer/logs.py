@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import TracebackType
 
-from enforcer.log_events import event
+from enforcer.log_events import named
 
 log = logging.getLogger(__name__)
 
@@ -102,4 +102,4 @@ def _traceback(error: BaseException) -> Iterator[str]:
 def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
     if error is None or issubclass(kind, KeyboardInterrupt):
         return
-    log.error("a fault of this program: %s", kind.__name__, exc_info=(kind, error, trace), extra=event("fault"))
+    log.error("a fault of this program: %s", kind.__name__, exc_info=(kind, error, trace), extra=named("fault"))

@@ -41,7 +41,7 @@ def _explain_address(daemon: Daemon, text: str, protocol: object, asker: Asker, 
         families = list(Family) if protocol is None else [Family(str(protocol))]
     except ValueError as error:
         return {"error": str(error)}
-    daemon.audit.write("explain", now, {"address": text, "uid": asker.uid, "user": asker.name})
+    daemon.audit.asked(now, asker.name, asker.uid, {"address": text})
     clock = Clock(daemon.config)
     recent = [
         RecentRefusal(
@@ -73,7 +73,7 @@ def _explain_number(daemon: Daemon, text: str, asker: Asker, now: float) -> Answ
         return {"error": str(error)}
     entries = daemon.lists.registry.match_tag(tagger.tag(number))
     ids = [entry.id for entry in entries]
-    daemon.audit.write("explain", now, {"number_of": ids, "uid": asker.uid, "user": asker.name})
+    daemon.audit.asked(now, asker.name, asker.uid, {"number_of": ids})
     told = explain_number(daemon.config, entries, now, not_asked=None)
     return {"explanation": told.model_dump(mode="json", by_alias=True)}
 

@@ -13,6 +13,7 @@ import logging
 from enforcer.config import Config
 from enforcer.gateway import nft
 from enforcer.gateway.ruleset import TABLE, Backend, marks, queue_range, removal, table
+from enforcer.log_events import named
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +30,13 @@ def detect(config: Config) -> Backend:
         nft.check(table(config, Backend.NATIVE))
     except nft.CommandError as refusal:
         nft.check(table(config, Backend.PAIRED))
-        log.info("no native nft queue here, pairing with iptables NFQUEUE (%s)", _first_line(refusal))
+        log.info(
+            "no native nft queue here, pairing with iptables NFQUEUE (%s)",
+            _first_line(refusal),
+            extra=named("queue_backend", backend="paired"),
+        )
         return Backend.PAIRED
-    log.info("native nft queue")
+    log.info("native nft queue", extra=named("queue_backend", backend="native"))
     return Backend.NATIVE
 
 

@@ -22,6 +22,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from enforcer.log_events import named
+
 log = logging.getLogger(__name__)
 
 LONGEST_REQUEST = 4096
@@ -104,16 +106,18 @@ class ControlServer:
                 client, _ = self._socket.accept()
             except OSError as error:
                 if not self._closing:
-                    log.error("control socket: %s", error)
+                    log.error("control socket: %s", error, extra=named("control_failed"))
                     time.sleep(ACCEPT_AGAIN)
                 continue
             with client:
                 try:
                     self._answer(client)
-                except OSError as error:
-                    log.debug("a control client went away: %s", error)
+                except OSError:
+                    pass  # The client went away.
                 except Exception:
-                    log.exception("a question on the control socket could not be answered")
+                    log.exception(
+                        "a question on the control socket could not be answered", extra=named("control_failed")
+                    )
 
     def _answer(self, client: socket.socket) -> None:
         client.settimeout(CLIENT_SECONDS)
@@ -137,7 +141,7 @@ class ControlServer:
         except TimeoutError:
             return {"error": f"no answer within {ANSWER_SECONDS:.0f} s"}
         except Exception:
-            log.exception("a question on the control socket failed")
+            log.exception("a question on the control socket failed", extra=named("control_failed"))
             return {"error": "the question failed: see the daemon's log"}
 
 

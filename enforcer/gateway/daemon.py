@@ -36,6 +36,7 @@ from enforcer.gateway.status import sources
 from enforcer.gateway.watch import LOOK, Watch
 from enforcer.gateway.worker import Worker
 from enforcer.lists import Lists
+from enforcer.log_events import named
 from enforcer.observe.audit import AuditLog
 from enforcer.observe.http import Endpoint
 from enforcer.observe.metrics import DecisionCounts, registry_of
@@ -116,6 +117,7 @@ class Daemon:
         with contextlib.ExitStack() as stack:
             stack.callback(sys.setswitchinterval, switch)
             stack.callback(self.mailbox.close)
+            stack.callback(self._refusals.close)
             queues = [stack.enter_context(contextlib.closing(queue)) for queue in self._bind()]
             self._serve_metrics(stack)
             stack.callback(self._close_sessions)
@@ -135,10 +137,15 @@ class Daemon:
             self._start_resolving()
             self._stance.report(self.config, self.policy, now)
             self._spare_collections()
-            log.info("enforcer %s ready: mode %s", __version__, self.config.mode)
+            log.info(
+                "enforcer %s ready: mode %s",
+                __version__,
+                self.config.mode,
+                extra=named("ready", version=__version__, mode=self.config.mode),
+            )
             self.follower.breathe = lambda: _handle(queues)
             self._loop(queues)
-            log.info("stopping")
+            log.info("stopping", extra=named("stopping"))
 
     def _spare_collections(self) -> None:
         # A full collection looks at every session and entry: of a million, verdicts would wait for a second. What
@@ -211,6 +218,7 @@ class Daemon:
 
     def _tick(self) -> None:
         now = time.time()
+        self._refusals.flush()
         self.follower.tick(now)
         self.follower.save(self.listed.holders, now, wait=False)
         self._follow_sessions(now)
@@ -307,7 +315,7 @@ class Daemon:
 
     def _remove(self) -> None:
         self.kernel.stop()
-        log.info("removed everything from the kernel")
+        log.info("removed everything from the kernel", extra=named("stopped"))
 
 
 def _handle(queues: list[Queue]) -> None:

@@ -11,6 +11,7 @@ from enforcer.config import ExemptConfig
 from enforcer.exemptions import Exemptions
 from enforcer.gateway.exempt_memory import Saver, restore
 from enforcer.gateway.resolver import Found, Lookup, Refresher
+from enforcer.log_events import named
 from enforcer.mobile_networks import worlds_names
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def remembered(config: ExemptConfig, memory: Path | None, now: float, aside: boo
     if memory is not None:
         found = restore(memory, now, aside)
         for notice in found.notices:
-            log.warning("%s", notice)
+            log.warning("%s", notice, extra=named("exempt_memory_damaged"))
         known = found.known
     return Exemptions(config, _others(config), known)
 
@@ -107,13 +108,13 @@ class ExemptKeeper:
         elif found.failure is not None and name in self._own:
             self._tell_once(name, "failure", f"no answer, last addresses kept: {found.failure}")
         elif self._told.pop(name, None) is not None:
-            log.info("exempt name %s is in order again", name)
+            log.info("exempt name %s is in order again", name, extra=named("exempt_in_order", name=name))
 
     def _tell_once(self, name: str, kind: str, text: str) -> None:
         before = self._told.get(name)
         if before != kind and (before is not None or len(self._told) < TOLD):
             self._told[name] = kind
-            log.warning("exempt name %s: %s", name, text)
+            log.warning("exempt name %s: %s", name, text, extra=named("exempt_notice", name=name))
 
 
 def _others(config: ExemptConfig) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from enforcer.exemptions import Known
+from enforcer.log_events import named
 from enforcer.problems import Notice
 from enforcer.replace_file import replace_file
 from enforcer.set_aside import set_aside
@@ -112,6 +113,7 @@ class Saver:
                     "Make its directory writable, or name another file as exempt.memory",
                     self._path,
                     error.strerror,
+                    extra=named("exempt_memory_unwritten"),
                 )
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Container, Iterator
 
 from enforcer.config import Config
+from enforcer.log_events import named
 from enforcer.registry.model import Network
 from enforcer.subscribers.model import Holding, HoldingState
 from enforcer.subscribers.radius.process import RadiusProcess
@@ -77,11 +78,15 @@ class SessionFollower:
             return
         restored = restore(self._snapshot, now)
         for notice in restored.notices:
-            log.warning("%s", notice)
+            log.warning("%s", notice, extra=named("sessions_notice"))
         known = [session for session in restored.sessions if session.tag in tags]
         for session in known:
             self.table.restore(session)
-        log.info("%d sessions of registered holders restored", len(known))
+        log.info(
+            "%d sessions of registered holders restored",
+            len(known),
+            extra=named("sessions_restored", sessions=len(known)),
+        )
 
     def save(self, tags: Container[bytes], now: float, wait: bool) -> None:
         """Write the sessions of registered holders, if due or if ``wait``; in a thread unless ``wait``."""
@@ -94,7 +99,7 @@ class SessionFollower:
             with self._saving:
                 notice = save(path, sessions)
             if notice is not None:
-                log.warning("%s", notice)
+                log.warning("%s", notice, extra=named("sessions_notice"))
 
         thread = threading.Thread(target=work, name="snapshot")
         thread.start()
@@ -172,7 +177,8 @@ def forget_all(follower: SessionFollower) -> None:
     tags of events that were on their way.
     """
     log.warning(
-        "numbers.key_file changed and the key before is not among former_key_files: all sessions forgotten"
+        "numbers.key_file changed and the key before is not among former_key_files: all sessions forgotten",
+        extra=named("sessions_forgotten"),
     )
     if follower.radius is not None:
         follower.radius.discard()

@@ -20,6 +20,7 @@ from enforcer.gateway import nft
 from enforcer.gateway.backend import Installation
 from enforcer.gateway.ruleset import forget_rejected
 from enforcer.gateway.sets import KernelSets
+from enforcer.log_events import named
 from enforcer.registry.model import Network
 
 log = logging.getLogger(__name__)
@@ -131,7 +132,10 @@ class KernelWriter:
     def _look_after(self) -> None:
         try:
             if not self._installation.complete():
-                log.error("another program took rules of ours out of the kernel: putting them back")
+                log.error(
+                    "another program took rules of ours out of the kernel: putting them back",
+                    extra=named("rules_taken"),
+                )
                 self._installation.restore(self._config, self._sets.fill())
             elif self._behind:
                 nft.load(self._refill(self._sets, self._config))
@@ -172,7 +176,11 @@ class KernelWriter:
         self.failures += 1
         self._behind = True
         self._next_look = time.monotonic() + RETRY
-        log.error("the kernel's sets could not be brought up to date, trying again: %s", error)
+        log.error(
+            "the kernel's sets could not be brought up to date, trying again: %s",
+            error,
+            extra=named("sets_behind"),
+        )
 
     @staticmethod
     def _refill(sets: KernelSets, config: Config) -> str:

@@ -16,6 +16,7 @@ from enforcer.config import Config
 from enforcer.config_file import ConfigError, load
 from enforcer.gateway.watch import Watch, watch_lists
 from enforcer.lists import ListError, Lists, keep_memory, load_lists
+from enforcer.log_events import named
 from enforcer.registry.lookup import Registry
 from enforcer.registry.model import Network, Registration, Status
 
@@ -111,7 +112,7 @@ class Loader:
             with self._writing:
                 problem = keep_memory(config, registry)
             if problem is not None:
-                log.warning("%s", problem)
+                log.warning("%s", problem, extra=named("list_memory_unwritten"))
 
         threading.Thread(target=write, name="memory").start()
 
@@ -145,7 +146,7 @@ class Loader:
             return Refused(str(error), by)
         except Exception as error:
             # Whoever asked waits for an answer, and no other reload begins before it is given.
-            log.exception("reload failed unexpectedly")
+            log.exception("reload failed unexpectedly", extra=named("fault"))
             return Refused(f"{self._path}: cannot be loaded: {error!r}", by)
         grace = float(config.registry.grace)
         changes = compare(registry, lists.registry, now, grace)

@@ -31,7 +31,10 @@ def run(arguments: list[str], text: str | None = None) -> str:
     except OSError as error:
         raise CommandError(f"{arguments[0]} cannot be started: {error.strerror}") from None
     if done.returncode != 0:
-        detail = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
+        printed = done.stderr.strip() or done.stdout.strip()
+        # Below an error's place nft quotes the statement, and with it addresses, which no log is to hold.
+        placed = [line for line in printed.splitlines() if line.startswith("/dev/stdin:")]
+        detail = "\n".join(placed) or printed or f"exit code {done.returncode}"
         raise CommandError(f"{' '.join(arguments)}: {detail}")
     return done.stdout
 

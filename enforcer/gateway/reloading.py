@@ -20,6 +20,7 @@ from enforcer.gateway.ruleset import enforcing
 from enforcer.gateway.sets import exempt
 from enforcer.gateway.watch import Watch
 from enforcer.lists import Lists
+from enforcer.log_events import named
 from enforcer.subscribers.radius.process import RadiusError
 
 if TYPE_CHECKING:
@@ -150,12 +151,16 @@ class Reloading:
             self.watch = loaded.watch
         self.loader.keep(daemon.config, daemon.lists.registry)
         for notice in (*daemon.lists.notices, *daemon.lists.problems):
-            log.warning("%s", notice)
+            log.warning("%s", notice, extra=named("list_notice"))
         daemon.reloads.succeeded(now)
         changes = ", ".join(f"{len(ids)} {what.replace('_', ' ')}" for what, ids in loaded.changes.items())
         log.info(
             "reloaded (%s): mode %s, %d registrations, %s",
             loaded.by, daemon.config.mode, len(daemon.lists.registry), changes,
+            extra=named(
+                "reloaded", by=loaded.by, mode=daemon.config.mode, registrations=len(daemon.lists.registry),
+                **{what: len(ids) for what, ids in loaded.changes.items()},
+            ),
         )  # fmt: skip
         self._tell_asking({"lines": [("reloaded", changes)]})
 
@@ -167,7 +172,7 @@ class Reloading:
         try:
             daemon.follower.reconfigure(daemon.lists.radius)
         except RadiusError as failure:
-            log.error("%s", failure)
+            log.error("%s", failure, extra=named("accounting_failed"))
         self._forget_foreign_tags(refused)
         daemon.judge_anew(now)
         daemon.kernel.post(Registered(frozenset(daemon.registered(now))))
@@ -176,7 +181,7 @@ class Reloading:
 
     def _refuse(self, error: str) -> None:
         self._daemon.reloads.failed()
-        log.error("reload refused, everything stays as it was:\n%s", error)
+        log.error("reload refused, everything stays as it was:\n%s", error, extra=named("reload_refused"))
         self._tell_asking({"error": f"reload refused, everything stays as it was:\n{error}"})
 
     def _tell_asking(self, told: Answer) -> None:

@@ -14,6 +14,7 @@ import dns.rdatatype
 import dns.resolver
 
 from enforcer.exempt_schedule import Schedule
+from enforcer.log_events import named
 from enforcer.mobile_networks import is_country
 
 log = logging.getLogger(__name__)
@@ -186,7 +187,7 @@ class Refresher:
                 found = self._lookup.find(name)
             except Exception as error:
                 # An answer that no code foresaw must not end the thread, and with it all refreshing.
-                log.exception("exempt name %s: lookup failed", name)
+                log.exception("exempt name %s: lookup failed", name, extra=named("fault"))
                 found = Found(failure=type(error).__name__)
             self._report(name, found)
 
@@ -215,9 +216,11 @@ class Refresher:
                 self._outage = self._schedule.outage
                 if self._outage:
                     log.warning(
-                        "no DNS server answers (%s): exempt names keep their last addresses", found.failure
+                        "no DNS server answers (%s): exempt names keep their last addresses",
+                        found.failure,
+                        extra=named("dns_silent"),
                     )
                 else:
-                    log.warning("DNS answers again: exempt names are refreshed")
+                    log.warning("DNS answers again: exempt names are refreshed", extra=named("dns_answers"))
             self._changed.notify()
             self._deliver(name, found)

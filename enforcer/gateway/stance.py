@@ -6,6 +6,7 @@ import logging
 
 from enforcer.config import Config
 from enforcer.fingerprints.detection import Family
+from enforcer.log_events import named
 from enforcer.policy import HeldBack, Policy
 
 log = logging.getLogger(__name__)
@@ -29,9 +30,10 @@ class Stance:
                     "IPSEC IS NOT ENFORCED: it carries everyone's Wi-Fi calling, emergency calls among it, and "
                     "the exemptions for it are not known (%s). It is monitored until they are.",
                     policy.exemptions.wifi_calling_missing(now),
+                    extra=named("not_enforcing", family=str(family), reason=str(held_back)),
                 )
             elif held_back is None:
-                log.info("enforcing %s", family)
+                log.info("enforcing %s", family, extra=named("enforcing", family=str(family)))
 
     def say_again(self) -> None:
         """Say everything again at the next report: a configuration was put in force."""

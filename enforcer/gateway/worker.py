@@ -10,6 +10,7 @@ from netfilterqueue import Packet as QueuedPacket
 
 from enforcer.engine import Engine
 from enforcer.gateway.ruleset import Marks
+from enforcer.log_events import named
 from enforcer.observe.latency import Durations
 from enforcer.policy import Action, Decision
 from enforcer.wire import ip
@@ -50,7 +51,11 @@ class Worker:
         except Exception:
             self.errors += 1
             if self.errors & (self.errors - 1) == 0:
-                log.exception("a packet could not be judged and was accepted (%d so far)", self.errors)
+                log.exception(
+                    "a packet could not be judged and was accepted (%d so far)",
+                    self.errors,
+                    extra=named("packet_fault", errors=self.errors),
+                )
         mark = queued.mark & ~self._marks.mask
         if decision is not None and decision.action is Action.REJECT:
             sent_by_initiator = decision.detection.from_initiator

@@ -1,7 +1,7 @@
 """The audit log: who asked what of this gateway, and what every reload changed. One JSON object a line.
 
-It is apart from the daemon's log, which names no address: a question about an address stands here with the
-address, because whoever audits must see who was asked about.
+A question about an address stands here with the address, because whoever audits must see who was asked about. The
+daemon's log says that somebody asked, and never about whom.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+
+from enforcer.log_events import named
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +44,21 @@ class AuditLog:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            log.error("audit.file %s cannot be written: %s", self._path, error.strerror)
+            log.error(
+                "audit.file %s cannot be written: %s", self._path, error.strerror, extra=named("audit_unwritten")
+            )
+
+    def asked(self, now: float, user: str, uid: int, about: Mapping[str, object]) -> None:
+        """Record a question of `enforcer explain`. ``about`` is what it was about: it stays out of the log."""
+        self.write("explain", now, {**about, "uid": uid, "user": user})
+        kind = "an address" if "address" in about else "a number"
+        log.info(
+            "%s (uid %d) asked about %s",
+            user,
+            uid,
+            kind,
+            extra=named("asked", question="explain", about=kind.split()[-1], user=user, uid=uid),
+        )
 
     def reloaded(self, now: float, by: str, changes: Mapping[str, Sequence[str]]) -> None:
         """Record a reload: the ids added, ended and put in grace."""

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from enforcer import __version__
 from enforcer.fingerprints.detection import Family
+from enforcer.log_events import named
 from enforcer.observe import catalogue
 from enforcer.policy import Action, Decision
 
@@ -47,7 +48,9 @@ class GatewayCollector(Collector):
             try:
                 metrics = list(read())
             except Exception as error:
-                log.warning("metrics of %s left out: %s", name, error)
+                log.warning(
+                    "metrics of %s left out: %s", name, error, extra=named("metrics_left_out", source=name)
+                )
                 metrics = []
             yield from metrics
             failed[(name,)] = not metrics

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
+from enforcer.log_events import named
 from enforcer.policy import Action, Decision
 
 log = logging.getLogger(__name__)
@@ -33,12 +34,36 @@ class RefusalLog:
             return
         self._lines += 1
         detection, who = decision.detection, decision.who
+        line = who.line.name if who is not None and who.line is not None else None
+        suppressed, self._suppressed = self._suppressed, 0
         log.info(
-            "refused family=%s variant=%s reason=%s line=%s suppressed=%d",
+            "refused %s %s: %s, line %s%s",
             detection.family,
             detection.variant,
             decision.reason,
-            who.line.name if who is not None and who.line is not None else "-",
-            self._suppressed,
+            "-" if line is None else line,
+            f", and {suppressed} before it" if suppressed else "",
+            extra=named(
+                "refused",
+                family=str(detection.family),
+                variant=detection.variant,
+                reason=str(decision.reason),
+                line=line,
+                suppressed=suppressed,
+            ),
         )
-        self._suppressed = 0
+
+    def flush(self) -> None:
+        """Say how many have no line, once their second is over: no refusal may follow whose line counts them."""
+        if self._suppressed and int(time.monotonic()) != self._second:
+            self.close()
+
+    def close(self) -> None:
+        """Say how many have no line."""
+        if self._suppressed:
+            suppressed, self._suppressed = self._suppressed, 0
+            log.info(
+                "%d more refusals have no line of their own",
+                suppressed,
+                extra=named("refusals_suppressed", suppressed=suppressed),
+            )

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
+from enforcer.log_events import named
 from enforcer.subscribers.events import AccountingEvent
 from enforcer.subscribers.radius.channel import counts_messages, events_message
 from enforcer.subscribers.radius.clients import UNKNOWN, ClientTable
@@ -136,5 +137,7 @@ class Listener:
         if where not in self._failures:
             self._failures.add(where)
             log.error(
-                "radius: a datagram could not be read (%s); please report this; it is counted as failed", where
+                "radius: a datagram could not be read (%s); please report this; it is counted as failed",
+                where,
+                extra=named("accounting_failed"),
             )

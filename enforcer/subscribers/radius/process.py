@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 
+from enforcer.log_events import named
 from enforcer.subscribers.events import AccountingEvent
 from enforcer.subscribers.radius.channel import MOST_BYTES, read_message
 from enforcer.subscribers.radius.settings import Settings, to_descriptor
@@ -99,12 +100,16 @@ class RadiusProcess:
         if self.running or time.monotonic() - self._started < RESTART:
             return
         code = None if self._child is None else self._child.returncode
-        log.error("radius: the listener ended (exit code %s); starting it again", code)
+        log.error(
+            "radius: the listener ended (exit code %s); starting it again",
+            code,
+            extra=named("accounting_ended", exit_code=code),
+        )
         self.restarts += 1
         try:
             self._start()
         except RadiusError as error:
-            log.error("%s", error)
+            log.error("%s", error, extra=named("accounting_failed"))
 
     def reconfigure(self, settings: Settings) -> None:
         """Go on with other settings. Raises RadiusError, and goes on with the old, when a port cannot be had."""
@@ -121,7 +126,7 @@ class RadiusProcess:
             self._start()
         except RadiusError as error:
             # The settings are in force all the same; ``supervise`` goes on trying.
-            log.error("%s", error)
+            log.error("%s", error, extra=named("accounting_failed"))
 
     def close(self) -> None:
         """End the listener and close everything."""

@@ -21,6 +21,7 @@ from itertools import islice
 
 from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
 
+from enforcer.log_events import named
 from enforcer.subscribers.claims import CLOCK_SKEW
 from enforcer.subscribers.events import AccountingEvent, EventKind
 from enforcer.subscribers.store.client import TIMEOUT, Client
@@ -295,7 +296,10 @@ class SharedStore:
             return False
         entries = client.since(self._position, READ)
         if entries is None:
-            log.info("shared store: it was emptied, or we were away for too long: reading every session in it")
+            log.info(
+                "shared store: it was emptied, or we were away for too long: reading every session in it",
+                extra=named("store_reread"),
+            )
             self._position = None
             return True
         for entry in entries:
@@ -346,7 +350,7 @@ class SharedStore:
         self._last_contact = time.time()
         if not self._connected:
             self._connected = True
-            log.info("shared store %s: connected", self._settings.address)
+            log.info("shared store %s: connected", self._settings.address, extra=named("store_connected"))
             if not self._write_after:
                 self._failure = None
 
@@ -357,9 +361,9 @@ class SharedStore:
     def _tell(self, failure: str | None) -> None:
         if failure is not None and failure != self._failure:
             told = "shared store %s %s. Until it is back, sessions heard of by other gateways age to unknown"
-            log.warning(told, self._settings.address, failure)
+            log.warning(told, self._settings.address, failure, extra=named("store_away"))
         elif failure is None and self._failure is not None and self._connected:
-            log.info("shared store %s: takes writes again", self._settings.address)
+            log.info("shared store %s: takes writes again", self._settings.address, extra=named("store_writable"))
         self._failure = failure
 
 

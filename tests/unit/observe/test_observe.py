@@ -72,8 +72,8 @@ def test_a_refusal_is_logged_without_who_or_where_to(
         log(REFUSED)
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == refusals.PER_SECOND + 1
-    assert lines[0] == "refused family=wireguard variant=any reason=not_registered line=leased suppressed=0"
-    assert lines[-1].endswith("suppressed=15")
+    assert lines[0] == "refused wireguard any: not_registered, line leased"
+    assert lines[-1].endswith("and 15 before it")
     assert not [line for line in lines if STATIC in line or SERVER in line]
 
 
