@@ -207,11 +207,11 @@ class Lab:
 
     _numbers = itertools.count()
 
-    def __init__(self, nat: bool = False, lines: Sequence[Line] = LINES) -> None:
+    def __init__(self, nat: bool = False, lines: Sequence[Line] = LINES, internet: Line = INTERNET) -> None:
         self.prefix = f"{PREFIX}{os.getpid()}-{next(self._numbers)}-"
         self.nat = nat
         self.gateway = Node(self, "gw", "wan", None)
-        self.internet = Node(self, "internet", "up0", INTERNET)
+        self.internet = Node(self, "internet", "up0", internet)
         self.subscribers = {line.name: Node(self, line.name, "up0", line) for line in lines}
         self.folder = Path()
         self._logs = itertools.count(1)
