@@ -163,7 +163,7 @@ def _resolve(config: Config, exemptions: Exemptions, report: Report) -> None:
 
 
 def _kernel(config: Config, lists: Lists | None, exemptions: Exemptions, now: float, report: Report) -> None:
-    if os.geteuid() != 0:
+    if not preflight.may_administer_the_network():
         report.warnings.append("not root: the ruleset was not tried against the kernel")
         return
     obstacles = list(preflight.obstacles(config))

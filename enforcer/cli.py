@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -76,8 +75,9 @@ def main() -> None:
 def run(config_path: Path | None, lenient: bool) -> None:
     """Run the gateway until SIGTERM or Ctrl-C; SIGHUP reloads the configuration and the lists.
 
-    Needs root. Loads one nft table, gives verdicts, and takes everything out again when it stops. A daemon that
-    is dead or stalled stops nobody: the kernel lets pass what it would have judged.
+    Needs CAP_NET_ADMIN: start it under systemd, as its own user, or as root. Loads one nft table, gives verdicts,
+    and takes everything out again when it stops. A daemon that is dead or stalled stops nobody: the kernel lets
+    pass what it would have judged.
     """
     forgetting.ensure()
     core_dumps.forbid()
@@ -149,7 +149,7 @@ def ruleset(config_path: Path | None, lenient: bool) -> None:
     config = load_config(config_path, required=True)
     with input_errors(), machine_errors():
         lists = load_lists(config, lenient, time.time(), config_path or DEFAULT_CONFIG)
-        backend = detect(config) if os.geteuid() == 0 else Backend.NATIVE
+        backend = detect(config) if preflight.may_administer_the_network() else Backend.NATIVE
     now = time.time()
     with input_errors():
         exemptions = remembered(config.exempt, config.exempt.memory, now, aside=False)

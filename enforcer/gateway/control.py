@@ -80,7 +80,8 @@ class ControlServer:
             finally:
                 os.umask(before)
             try:
-                os.chown(path, -1, owner)
+                if group is not None:
+                    _give(path, group, owner)
                 path.chmod(0o600 if group is None else 0o660)
                 self._socket.listen(8)
             except OSError:
@@ -177,6 +178,16 @@ def _asker(client: socket.socket) -> Asker:
     except KeyError:
         name = str(uid)
     return Asker(pid, uid, name)
+
+
+def _give(path: Path, group: str, number: int) -> None:
+    """Let a group ask. Without CAP_CHOWN one may give to groups one is in (chown(2))."""
+    try:
+        os.chown(path, -1, number)
+    except PermissionError as error:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        told = f"user {user} is not in control.group {group} (run: adduser {user} {group}; then start it again)"
+        raise PermissionError(error.errno, told) from None
 
 
 def _remove_dead(path: Path) -> None:

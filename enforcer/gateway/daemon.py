@@ -26,6 +26,7 @@ from enforcer.gateway.kernel import Change, Exempt, KernelWriter
 from enforcer.gateway.loader import listed
 from enforcer.gateway.mailbox import Mailbox
 from enforcer.gateway.nfqueue import Queue
+from enforcer.gateway.notify import ServiceManager
 from enforcer.gateway.readiness import Readiness
 from enforcer.gateway.reloading import Reloading, Reloads
 from enforcer.gateway.ruleset import marks
@@ -86,6 +87,7 @@ class Daemon:
         """When the loop that gives the verdicts last turned, by the monotonic clock; None before it begins."""
         self._hung_up = False
         self._stance = Stance()
+        self.manager = ServiceManager()
         self._exempt_changed = False
         self._changed: set[Network] = set()
         self._next_look = 0.0
@@ -118,6 +120,7 @@ class Daemon:
             stack.callback(sys.setswitchinterval, switch)
             stack.callback(self.mailbox.close)
             stack.callback(self._refusals.close)
+            stack.callback(self.manager.close)
             queues = [stack.enter_context(contextlib.closing(queue)) for queue in self._bind()]
             self._serve_metrics(stack)
             stack.callback(self._close_sessions)
@@ -143,9 +146,11 @@ class Daemon:
                 self.config.mode,
                 extra=named("ready", version=__version__, mode=self.config.mode),
             )
+            self.manager.ready(self.summary(now))
             self.follower.breathe = lambda: _handle(queues)
             self._loop(queues)
             log.info("stopping", extra=named("stopping"))
+            self.manager.stopping()
 
     def _spare_collections(self) -> None:
         # A full collection looks at every session and entry: of a million, verdicts would wait for a second. What
@@ -232,6 +237,7 @@ class Daemon:
             self._engine.expire(now, FORGOTTEN_AT_ONCE)
         self.reloading.reconsider(now)
         self._stance.report(self.config, self.policy, now)
+        self.manager.turn(self.summary(now))
 
     def _asked(self, request: Request, asker: Asker) -> Future[Answer]:
         """Called in the control socket's thread; answered in the loop's."""
@@ -250,6 +256,10 @@ class Daemon:
 
         self.mailbox.post(work)
         return future
+
+    def summary(self, now: float) -> str:
+        """One line of how things stand at ``now``, epoch seconds."""
+        return self._stance.summary(self.config, self.policy, now)
 
     def judge_anew(self, now: float) -> None:
         """Judge by what config, lists and exemptions are since now."""

@@ -82,6 +82,7 @@ class Reloading:
             by = ", ".join(dict.fromkeys(by for by, _ in self.wanted))
             self._asking = [future for _, future in self.wanted]
             self.wanted.clear()
+            self._daemon.manager.reloading()
             self.loader.reload(self._daemon.config, self._daemon.lists, by)
 
     def look(self) -> None:
@@ -185,6 +186,8 @@ class Reloading:
         self._tell_asking({"error": f"reload refused, everything stays as it was:\n{error}"})
 
     def _tell_asking(self, told: Answer) -> None:
+        # Also after a refusal: what was in force goes on.
+        self._daemon.manager.ready(self._daemon.summary(time.time()))
         asking, self._asking = self._asking, []
         for future in asking:
             future.set_result(told)

@@ -35,6 +35,17 @@ class Stance:
             elif held_back is None:
                 log.info("enforcing %s", family, extra=named("enforcing", family=str(family)))
 
+    def summary(self, config: Config, policy: Policy, now: float) -> str:
+        """One line of how things stand at ``now``, epoch seconds."""
+        held_back = {family: policy.held_back(family, now) for family in Family}
+        refused = [str(family) for family, why in held_back.items() if why is None]
+        if not refused:
+            return f"mode {config.mode}: refusing nothing, only watching"
+        watched = [f"{family} ({why})" for family, why in held_back.items() if why is not None]
+        return f"mode {config.mode}: refusing {', '.join(refused)}" + (
+            f"; only watching {', '.join(watched)}" if watched else ""
+        )
+
     def say_again(self) -> None:
         """Say everything again at the next report: a configuration was put in force."""
         self._said.clear()
