@@ -17,11 +17,12 @@ from pyroute2 import netns
 
 from tests.e2e.conftest import make_pki
 from tests.lab.innocent import GENERATORS, Setting
+from tests.lab.kernel import has_esp
 from tests.lab.network import COMPANY, Lab, sweep
 from tests.lab.openvpn import PROTECTIONS, TLS_CRYPT, TLS_PLAIN, OpenVpnServer, Protection, point_to_point
 from tests.lab.pki import Pki
 from tests.lab.processes import LabError, wait_until
-from tests.lab.strongswan import IKE_VARIANTS, IkeServer, IkeVariant
+from tests.lab.strongswan import IKE_VARIANTS, Esp, IkeServer, IkeVariant
 from tests.lab.traffic import Stream
 from tests.lab.vpn import VpnClient
 from tests.lab.wireguard import WireGuardServer
@@ -63,9 +64,12 @@ def test_openvpn_point_to_point(lab: Lab, pki: Pki, variant: str) -> None:
     comes_up(point_to_point(lab.subscriber("company"), lab.internet, pki, variant))
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["ike-alone", "userland-esp"])
+ESP = [Esp.NONE, Esp.USER_SPACE, *([Esp.KERNEL] if has_esp() else [])]
+
+
+@pytest.fixture(scope="module", params=ESP, ids=lambda esp: esp.name.lower())
 def ike_server(lab: Lab, request: pytest.FixtureRequest) -> Iterator[IkeServer]:
-    server = IkeServer(lab.internet, make_pki(lab, use_rsa=True), userland_esp=request.param)
+    server = IkeServer(lab.internet, make_pki(lab, use_rsa=True), request.param)
     yield server
     server.stop()
 

@@ -24,7 +24,7 @@ from typing import Self
 
 from pyroute2 import netns
 
-from tests.lab.processes import LabError, Process
+from tests.lab.processes import PATIENCE, LabError, Process
 
 PREFIX = "vpnlab-"
 
@@ -142,7 +142,7 @@ class Node:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                timeout=timeout,
+                timeout=timeout * PATIENCE,
                 check=False,
             )
         except subprocess.TimeoutExpired:

@@ -12,6 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+PATIENCE = float(os.environ.get("LAB_PATIENCE", "1"))
+"""By how much every wait of the lab is longer than on a machine of its own: an emulated one is ten times slower."""
+
 
 class LabError(RuntimeError):
     """Something the lab needs did not work: a missing program, a server that does not start."""
@@ -19,7 +22,7 @@ class LabError(RuntimeError):
 
 def wait_until(condition: Callable[[], bool], timeout: float, interval: float = 0.05) -> bool:
     """Whether ``condition`` became true within ``timeout`` seconds."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout * PATIENCE
     while not condition():
         if time.monotonic() >= deadline:
             return False
@@ -97,7 +100,7 @@ class Process:
     def wait(self, timeout: float) -> int:
         """Its exit code. Raises LabError when it has not ended within ``timeout`` seconds."""
         try:
-            return self._child.wait(timeout)
+            return self._child.wait(timeout * PATIENCE)
         except subprocess.TimeoutExpired:
             raise LabError(f"{' '.join(self.arguments)}: still running after {timeout} s") from None
 
@@ -106,7 +109,7 @@ class Process:
         if self.running:
             self._child.terminate()
             try:
-                self._child.wait(timeout)
+                self._child.wait(timeout * PATIENCE)
             except subprocess.TimeoutExpired:
                 os.killpg(self._child.pid, signal.SIGKILL)
                 self._child.wait()

@@ -23,7 +23,7 @@ from tests.lab.network import Lab, Node
 from tests.lab.openvpn import PROTECTIONS, TLS_CRYPT, OpenVpnServer, Protection, point_to_point
 from tests.lab.pki import Pki
 from tests.lab.processes import LabError
-from tests.lab.strongswan import IKE_VARIANTS, IKEV2, IKEV2_MOBIKE, IkeServer, IkeVariant
+from tests.lab.strongswan import IKE_VARIANTS, IKEV2, IKEV2_MOBIKE, Esp, IkeServer, IkeVariant
 from tests.lab.vpn import VpnClient
 from tests.lab.wireguard import WireGuardServer, put_under_load
 
@@ -181,16 +181,16 @@ def _ipsec(recorder: Recorder, addresses: tuple[str, ...]) -> None:
     pki = Pki(recorder.lab.new_folder("pki-rsa"), addresses, use_rsa=True)
     software = f"strongSwan {_package('strongswan-charon')}"
     cases: list[tuple[IkeVariant, int]] = [*((variant, 4) for variant in IKE_VARIANTS), (IKEV2, 6)]
-    for userland_esp in (False, True):
-        server = IkeServer(internet, pki, userland_esp)
-        how = "IKE, ESP in UDP" if userland_esp else "IKE on port 500 alone, no ESP"
+    for esp in (Esp.NONE, Esp.USER_SPACE):
+        server = IkeServer(internet, pki, esp)
+        how = "IKE, ESP in UDP" if esp is Esp.USER_SPACE else "IKE on port 500 alone, no ESP"
         for variant, version in cases:
             client = server.client(recorder.client, variant, version)
             if variant is not IKEV2_MOBIKE:
                 recorded = recorder.tunnel(client, software, how)
-                if variant is IKEV2 and userland_esp and version == 4:
+                if variant is IKEV2 and esp is Esp.USER_SPACE and version == 4:
                     _ike_over_tcp(recorder, recorded, software)
-            elif userland_esp:
+            elif esp is Esp.USER_SPACE:
                 recorder.tunnel(client, software, f"{how}; then the client moves", lambda: _roam(recorder.client))
         server.stop()
 

@@ -1,4 +1,4 @@
-"""IKEv1 and IKEv2 with strongSwan's charon, with ESP in user space (kernel-libipsec) or IKE alone.
+"""IKEv1 and IKEv2 with strongSwan's charon: ESP by the kernel, in user space (kernel-libipsec), or IKE alone.
 
 Several daemons run at once: each has its own /run (charon's pid file has a fixed path) and control socket.
 kernel-libipsec sends ESP in UDP only and therefore always announces NAT; without it, and on a kernel that has
@@ -10,8 +10,10 @@ from __future__ import annotations
 import itertools
 import shutil
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
+from tests.lab.kernel import has_esp
 from tests.lab.network import Node
 from tests.lab.pki import Pki
 from tests.lab.processes import LabError, Process, wait_until
@@ -24,6 +26,14 @@ _PLUGINS = (
     "kernel-netlink socket-default vici"
 )
 _SECRET = "a secret of the lab"
+
+
+class Esp(Enum):
+    """Who carries the data of a security association."""
+
+    KERNEL = "the kernel"
+    USER_SPACE = "kernel-libipsec"
+    NONE = "nobody"
 
 
 @dataclass(frozen=True)
@@ -52,15 +62,16 @@ IKE_VARIANTS = (IKEV1_MAIN, IKEV1_AGGRESSIVE, IKEV2, IKEV2_FRAGMENTS, IKEV2_MOBI
 class IkeServer:
     """A responder at ``node`` for every variant and IP version, on ports 500 and 4500: one a node."""
 
-    def __init__(self, node: Node, pki: Pki, userland_esp: bool = True) -> None:
+    def __init__(self, node: Node, pki: Pki, esp: Esp | None = None) -> None:
+        """``esp`` is the kernel's where it has it, else in user space, unless told otherwise."""
         self.node = node
         self.pki = pki
-        self.userland_esp = userland_esp
+        self.esp = esp or (Esp.KERNEL if has_esp() else Esp.USER_SPACE)
         self._number = node.lab.next_inner()
         self._clients = itertools.count(2)
         node.run(["ip", "address", "add", f"{self.inner}/32", "dev", "lo"])
         connections = [_responder(variant, self._number) for variant in IKE_VARIANTS]
-        self._daemon = _Charon(node, pki, "server", userland_esp, "".join(connections))
+        self._daemon = _Charon(node, pki, "server", self.esp, "".join(connections))
 
     @property
     def inner(self) -> str:
@@ -91,10 +102,11 @@ class IkeClient(VpnClient):
     def __init__(
         self, server: IkeServer, node: Node, variant: IkeVariant, version: int, own_inner: str, remote: str
     ) -> None:
-        name = f"{variant.name}-natt" if server.userland_esp else variant.name
+        name = f"{variant.name}-natt" if server.esp is Esp.USER_SPACE else variant.name
         super().__init__(node, server.node, 500, server.inner, family="ipsec", variant=name, version=version)
-        self.carries_data = server.userland_esp
+        self.carries_data = server.esp is not Esp.NONE
         self._ike = variant
+        self._esp = server.esp
         self._pki = server.pki
         self._own_inner = own_inner
         self._remote = remote
@@ -111,7 +123,7 @@ class IkeClient(VpnClient):
             self._own_inner,
             self.inner,
         )
-        self._daemon = _Charon(self.node, self._pki, "client", self.carries_data, connection)
+        self._daemon = _Charon(self.node, self._pki, "client", self._esp, connection)
         what = ["--child", "data"] if self.carries_data else ["--ike", self._ike.name]
         self._initiation = self.node.popen(
             self._daemon.control("--initiate", *what, "--timeout", "10"), "swanctl-initiate"
@@ -136,12 +148,12 @@ class IkeClient(VpnClient):
 class _Charon:
     """One daemon with its configuration loaded."""
 
-    def __init__(self, node: Node, pki: Pki, role: str, userland_esp: bool, connections: str) -> None:
+    def __init__(self, node: Node, pki: Pki, role: str, esp: Esp, connections: str) -> None:
         self._folder = node.lab.new_folder(f"charon-{role}")
         charon = _copied(_CHARON, self._folder)
         self._swanctl = _copied(_SWANCTL, self._folder)
         self._socket = f"unix://{self._folder}/vici"
-        plugins = ("kernel-libipsec " if userland_esp else "") + _PLUGINS
+        plugins = ("kernel-libipsec " if esp is Esp.USER_SPACE else "") + _PLUGINS
         settings = self._folder / "strongswan.conf"
         settings.write_text(_SETTINGS.format(plugins=plugins, socket=self._socket))
         for directory, source, target in (

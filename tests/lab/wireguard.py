@@ -1,4 +1,4 @@
-"""WireGuard in user space: wireguard-go and wg(8)."""
+"""WireGuard: the kernel's where it has it, else wireguard-go; and wg(8)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.lab.capture import Capture, records
+from tests.lab.kernel import has_wireguard
 from tests.lab.network import Node
 from tests.lab.processes import LabError, Process, wait_until
 from tests.lab.vpn import VpnClient
@@ -43,16 +44,16 @@ class WireGuardServer:
 
     def dismiss(self, public_key: str) -> None:
         """Forget a peer, so that the server does not go on calling a client that is gone."""
-        if self._device.process.running:
+        if self._device.running:
             self._device.set("peer", public_key, "remove")
 
     def log(self) -> str:
         """What the server printed."""
-        return self._device.process.log()
+        return self._device.log()
 
     def stop(self) -> None:
         """Stop it."""
-        self._device.process.stop()
+        self._device.stop()
 
 
 class WireGuardClient(VpnClient):
@@ -88,16 +89,16 @@ class WireGuardClient(VpnClient):
         return device is not None and wait_until(device.shook_hands, timeout, interval=0.1)
 
     def client_log(self) -> str:
-        return self._device.process.log() if self._device else ""
+        return self._device.log() if self._device else ""
 
     def _stop(self) -> None:
         if self._device is not None:
             self._peer.dismiss(self._device.public_key)
-            self._device.process.stop()
+            self._device.stop()
 
 
 class _Device:
-    """A wireguard-go process with its key and address."""
+    """An interface with its key and address, and the wireguard-go process behind it where there is one."""
 
     def __init__(self, node: Node, address: str, settings: list[str]) -> None:
         self._node = node
@@ -107,15 +108,41 @@ class _Device:
         self.public_key = node.run(["wg", "pubkey"], text=private_key).stdout.strip()
         key_file = node.lab.new_folder(self._name) / "private"
         key_file.write_text(private_key)
-        self.process: Process = node.popen(
+        self._process: Process | None = None
+        self._stopped = False
+        if has_wireguard():
+            node.run(["ip", "link", "add", self._name, "type", "wireguard"])
+        else:
+            self._process = self._in_user_space()
+        self.set("private-key", str(key_file), *settings)
+        node.run(["ip", "address", "add", address, "dev", self._name])
+        node.run(["ip", "link", "set", self._name, "up"])
+
+    def _in_user_space(self) -> Process:
+        process = self._node.popen(
             ["wireguard-go", "--foreground", self._name], self._name, environment={"LOG_LEVEL": "verbose"}
         )
         control = Path("/var/run/wireguard", f"{self._name}.sock")
         if not wait_until(control.exists, 5):
-            raise LabError(f"{node.name}: wireguard-go did not start:\n{self.process.log()}")
-        self.set("private-key", str(key_file), *settings)
-        node.run(["ip", "address", "add", address, "dev", self._name])
-        node.run(["ip", "link", "set", self._name, "up"])
+            raise LabError(f"{self._node.name}: wireguard-go did not start:\n{process.log()}")
+        return process
+
+    @property
+    def running(self) -> bool:
+        """Whether the interface is there."""
+        return self._process.running if self._process else not self._stopped
+
+    def log(self) -> str:
+        """What wireguard-go printed; the kernel prints nothing."""
+        return self._process.log() if self._process else ""
+
+    def stop(self) -> None:
+        """Take the interface away."""
+        if self._process is not None:
+            self._process.stop()
+        elif not self._stopped:
+            self._node.run(["ip", "link", "del", self._name])
+        self._stopped = True
 
     def set(self, *arguments: str) -> None:
         """``wg set`` on this interface."""
