@@ -1,7 +1,9 @@
 """Memory that forgets: what is freed is overwritten, so that a telephone number is gone once it is a tag.
 
 Python leaves freed bytes as they are until they are used again. With its own allocator off and glibc told to
-(mallopt(3), M_PERTURB), each freed block is overwritten at once. Both are read when a process starts.
+(mallopt(3), M_PERTURB), each freed block is overwritten at once: but for those that glibc keeps at hand for the
+thread that freed them (glibc.malloc.tcache_count in the glibc manual, "Tunables"), so it keeps none. All three are
+read when a process starts.
 """
 
 from __future__ import annotations
@@ -9,7 +11,11 @@ from __future__ import annotations
 import os
 import sys
 
-_ENVIRONMENT = {"PYTHONMALLOC": "malloc", "MALLOC_PERTURB_": "165"}
+_ENVIRONMENT = {
+    "PYTHONMALLOC": "malloc",
+    "MALLOC_PERTURB_": "165",
+    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
+}
 
 
 def ensure() -> None:
