@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 PATIENCE = float(os.environ.get("LAB_PATIENCE", "1"))
-"""By how much every wait of the lab is longer than on a machine of its own: an emulated one is ten times slower."""
+"""By how much every wait of the lab is longer than usual: an emulated machine is ten times slower."""
 
 
 class LabError(RuntimeError):

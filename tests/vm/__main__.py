@@ -13,7 +13,10 @@ from pathlib import Path
 
 from tests.vm.kernels import RELEASES, KernelError, kernel
 
-KERNELS_OWN = ("tests/vm/test_stock_kernel.py", "tests/unit/fingerprints/test_sieve_kernel.py::test_every_expression_loads")
+KERNELS_OWN = (
+    "tests/vm/test_stock_kernel.py",
+    "tests/unit/fingerprints/test_sieve_kernel.py::test_every_expression_loads",
+)
 """What only such a kernel can show; `make vm` runs these on every release."""
 
 LIMIT = 1500
