@@ -14,7 +14,7 @@ from enforcer.registry.load import load
 from enforcer.registry.lookup import Registry
 from enforcer.registry.memory import remember
 from enforcer.registry.memory_file import restore, save
-from enforcer.registry.model import Registration
+from enforcer.registry.registrations import Registrations
 from enforcer.subscribers.key_file import load_key
 from enforcer.subscribers.number import Tagger
 from enforcer.subscribers.radius.clients import ClientEntry, load_clients
@@ -71,7 +71,7 @@ def load_lists(
     lenient: bool,
     now: float,
     path: Path,
-    in_force: Iterable[Registration] = (),
+    in_force: Registry | None = None,
     aside: bool = False,
 ) -> Lists:
     """Load what the configuration in file ``path`` names at ``now``, epoch seconds; nothing is written.
@@ -85,7 +85,7 @@ def load_lists(
     tagger = Tagger(keys[0], keys[1:]) if keys else None
     findings = Findings()
     refused = False
-    registrations: list[Registration] = []
+    registrations = Registrations.of(())
     as_of: float | None = None
     if config.registry.files:
         written = _oldest(config.registry.files)
@@ -122,7 +122,7 @@ def keep_memory(config: Config, registry: Registry) -> str | None:
     if path is None or not config.registry.files:
         return None
     try:
-        save(path, registry)
+        save(path, registry.registrations)
     except OSError as error:
         return f"{path}: cannot be written: {error.strerror}; entries that vanish lose their grace at a restart"
     return None
@@ -180,13 +180,13 @@ def _store(config: Config, path: Path, keys: tuple[bytes, ...], findings: Findin
 
 def _with_memory(
     config: Config,
-    loaded: list[Registration],
-    in_force: Iterable[Registration],
+    loaded: Registrations,
+    in_force: Registry | None,
     now: float,
     findings: Findings,
     aside: bool,
-) -> list[Registration]:
-    previous = list(in_force)
+) -> Registrations:
+    previous = Registrations.of(()) if in_force is None else in_force.registrations
     if not previous and config.registry.memory is not None:
         remembered = restore(config.registry.memory, now, aside)
         findings.notices.extend(remembered.notices)

@@ -8,7 +8,7 @@ import logging
 import selectors
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -23,7 +23,6 @@ from enforcer.gateway.exempt_keeper import ExemptKeeper, remembered
 from enforcer.gateway.followers import SessionFollower
 from enforcer.gateway.interfaces import InterfaceNames
 from enforcer.gateway.kernel import Change, Exempt, KernelWriter
-from enforcer.gateway.loader import listed
 from enforcer.gateway.mailbox import Mailbox
 from enforcer.gateway.nfqueue import Queue
 from enforcer.gateway.notify import ServiceManager
@@ -45,6 +44,7 @@ from enforcer.observe.recent import RecentRefusals
 from enforcer.observe.refusals import RefusalLog
 from enforcer.policy import Decision, Policy
 from enforcer.registry.model import Network
+from enforcer.registry.standing import listed
 
 log = logging.getLogger(__name__)
 
@@ -275,9 +275,9 @@ class Daemon:
         self._stance.say_again()
         self._stance.report(self.config, self.policy, now)
 
-    def registered(self, now: float) -> set[Network]:
+    def registered(self, now: float) -> Set[Network]:
         """What the kernel lets pass: networks registered without conditions, by address or by session."""
-        return {*self.listed.networks, *self.follower.networks_of(self.listed.tags, now)}
+        return self.listed.networks | self.follower.networks_of(self.listed.tags, now)
 
     def _follow_sessions(self, now: float) -> None:
         """Bring the kernel's sets after the sessions that changed: whoever is registered without conditions."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -48,7 +48,7 @@ class Change:
 class Registered:
     """All that is registered without conditions now; the memory of rejected 5-tuples is emptied."""
 
-    networks: frozenset[Network]
+    networks: Set[Network]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Everything:
     """All that is registered and exempt under a configuration; ``table`` says to load the table anew."""
 
     config: Config
-    registered: frozenset[Network]
+    registered: Set[Network]
     exempt: frozenset[Network]
     table: bool
     done: Future[None] = field(default_factory=Future)

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.core import Metric
 
-from enforcer.gateway.loader import Listed
 from enforcer.observe import catalogue
 from enforcer.registry.lookup import Registry
-from enforcer.registry.model import Status
+from enforcer.registry.standing import Listed
 
 if TYPE_CHECKING:
     from enforcer.gateway.daemon import Daemon
@@ -21,7 +20,7 @@ WITHIN = (1, 7, 30)
 """Days ahead for which what ends is counted."""
 
 RECOUNT = 3600.0
-"""Seconds for which what ends soon is good as counted: of a million entries it takes a second or so."""
+"""Seconds for which what ends soon is good as counted."""
 
 
 class ListStatus:
@@ -47,14 +46,8 @@ class ListStatus:
 
     def _count(self, registry: Registry, now: float, grace: float) -> None:
         self._entries = {(status,): count for status, count in registry.census(now, grace).items()}
-        self._expiring = dict.fromkeys(
-            ((status, str(days)) for status in (Status.CURRENT, Status.GRACE) for days in WITHIN), 0
-        )
-        for entry in registry:
-            status = entry.status(now, grace)
-            if status not in (Status.CURRENT, Status.GRACE):
-                continue
-            ends = min((at for at in entry.changes(grace) if at > now), default=None)
-            for days in WITHIN:
-                if ends is not None and ends - now < days * DAY:
-                    self._expiring[status, str(days)] += 1
+        self._expiring = {
+            (status, str(days)): count
+            for days in WITHIN
+            for status, count in registry.ending(now, grace, days * DAY).items()
+        }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from enforcer.gateway.watch import Watch, watch_lists
 from enforcer.lists import ListError, Lists, keep_memory, load_lists
 from enforcer.log_events import named
 from enforcer.registry.lookup import Registry
-from enforcer.registry.model import Network, Registration, Status
+from enforcer.registry.standing import Listed, compare, listed, newly_vanished
 
 log = logging.getLogger(__name__)
 
@@ -39,21 +39,6 @@ SMALL = 10
 
 class ReloadError(Exception):
     """What was found cannot replace what is in force; the message says every reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """What follows from a list at one moment: networks and numbers registered without conditions, and until when.
-
-    ``at`` is that moment, ``valid_until`` when the clock alone next changes any of it, both in epoch seconds.
-    ``holders`` are the tags of all registered numbers, conditions or not.
-    """
-
-    networks: frozenset[Network]
-    tags: frozenset[bytes]
-    holders: frozenset[bytes]
-    at: float
-    valid_until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,40 +138,6 @@ class Loader:
         return Loaded(config, lists, listed(lists.registry, now, grace), changes, by, watch)
 
 
-def listed(registry: Registry, now: float, grace: float) -> Listed:
-    """What follows from a list at ``now``, epoch seconds; ``grace`` in seconds."""
-    tags: set[bytes] = set()
-    holders: set[bytes] = set()
-    for entry in registry:
-        if entry.tag is not None and entry.counts(now, grace):
-            holders.update((entry.tag, *entry.former_tags))
-            if entry.unconditional:
-                tags.update((entry.tag, *entry.former_tags))
-    networks = frozenset(registry.unconditional_networks(now, grace))
-    return Listed(networks, frozenset(tags), frozenset(holders), now, registry.next_change(now, grace))
-
-
-def compare(before: Registry, after: Registry, now: float, grace: float) -> dict[str, list[str]]:
-    """The ids that began to count, ceased to, and went into their grace period, between two lists at ``now``."""
-    old, new = _standing(before, now, grace), _standing(after, now, grace)
-    counting = {id for id, statuses in old.items() if statuses & _COUNTING}
-    still = {id for id, statuses in new.items() if statuses & _COUNTING}
-    grace_now = {id for id, statuses in new.items() if statuses & _COUNTING == {Status.GRACE}}
-    grace_then = {id for id, statuses in old.items() if statuses & _COUNTING == {Status.GRACE}}
-    return {
-        "added": sorted(still - counting),
-        "ended": sorted(counting - still),
-        "in_grace": sorted(grace_now - grace_then),
-    }
-
-
-def newly_vanished(before: Iterable[Registration], after: Iterable[Registration]) -> tuple[int, int]:
-    """How many entries were on the list before, and how many of them it lost."""
-    on_list = {entry.id for entry in before if entry.vanished_at is None}
-    remains = {entry.id for entry in after if entry.vanished_at is None}
-    return len(on_list), len(on_list - remains)
-
-
 def _refuse_shrinking(config: Config, before: Registry, after: Registry) -> None:
     on_list, lost = newly_vanished(before, after)
     share = config.registry.max_shrink
@@ -196,16 +147,6 @@ def _refuse_shrinking(config: Config, before: Registry, after: Registry) -> None
             f"{files}: {lost} of {on_list} entries are gone, more than registry.max_shrink ({share} percent) "
             "allows at once; if that is right, raise registry.max_shrink and reload"
         )
-
-
-_COUNTING = frozenset({Status.CURRENT, Status.GRACE})
-
-
-def _standing(registry: Registry, now: float, grace: float) -> dict[str, set[Status]]:
-    found: dict[str, set[Status]] = {}
-    for entry in registry:
-        found.setdefault(entry.id, set()).add(entry.status(now, grace))
-    return found
 
 
 def _refuse_restart_only(path: Path, before: Config, after: Config) -> None:

@@ -15,12 +15,13 @@ from enforcer.gateway.control import Answer
 from enforcer.gateway.exempt_keeper import reconfigured
 from enforcer.gateway.followers import forget_all
 from enforcer.gateway.kernel import Everything, Exempt, Registered
-from enforcer.gateway.loader import Listed, Loaded, Loader, Refused, Result
+from enforcer.gateway.loader import Loaded, Loader, Refused, Result
 from enforcer.gateway.ruleset import enforcing
 from enforcer.gateway.sets import exempt
 from enforcer.gateway.watch import Watch
 from enforcer.lists import Lists
 from enforcer.log_events import named
+from enforcer.registry.standing import Listed
 from enforcer.subscribers.radius.process import RadiusError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Reloading:
             self._refuse(result.error)
         else:
             self._daemon.listed = result
-            self._daemon.kernel.post(Registered(frozenset(self._daemon.registered(time.time()))))
+            self._daemon.kernel.post(Registered(self._daemon.registered(time.time())))
 
     def _put_in_force(self, loaded: Loaded) -> None:
         daemon = self._daemon
@@ -127,7 +128,7 @@ class Reloading:
         daemon.judge_anew(now)
         everything = Everything(
             daemon.config,
-            frozenset(daemon.registered(now)),
+            daemon.registered(now),
             frozenset(exempt(daemon.exemptions)),
             table=not _same_table(loaded.config, before.config),
         )
@@ -176,7 +177,7 @@ class Reloading:
             log.error("%s", failure, extra=named("accounting_failed"))
         self._forget_foreign_tags(refused)
         daemon.judge_anew(now)
-        daemon.kernel.post(Registered(frozenset(daemon.registered(now))))
+        daemon.kernel.post(Registered(daemon.registered(now)))
         daemon.kernel.post(Exempt(frozenset(exempt(daemon.exemptions))))
         self._refuse(f"the kernel refuses it: {error}")
 

@@ -91,18 +91,6 @@ def set_for(kind: str, network: IPv4Network | IPv6Network) -> str:
     return f"{kind}{network.version}_prefixes"
 
 
-def elements(name: str, networks: Iterable[IPv4Network | IPv6Network], verb: str = "add") -> Iterator[str]:
-    """Statements that add or delete elements of a set, a few thousand each."""
-    batch: list[str] = []
-    for network in networks:
-        batch.append(str(network) if name in INTERVAL_SETS else str(network.network_address))
-        if len(batch) == 4096:
-            yield f"{verb} element {TABLE} {name} {{ {', '.join(batch)} }}"
-            batch = []
-    if batch:
-        yield f"{verb} element {TABLE} {name} {{ {', '.join(batch)} }}"
-
-
 def forget_rejected(config: Config) -> str:
     """The statements that empty the memory of rejected 5-tuples; none where nothing is rejected."""
     if not enforcing(config):

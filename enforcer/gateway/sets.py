@@ -6,8 +6,11 @@ is added in milliseconds; prefixes in interval sets, which are cheaper to load w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, IPv6Address, collapse_addresses, ip_network
+from collections.abc import Iterable, Set
+from ipaddress import IPv4Address, IPv6Address, ip_network
+from itertools import chain, repeat
+from socket import AF_INET, AF_INET6, inet_ntop
+from typing import Any
 
 from enforcer.config import Config
 from enforcer.exemptions import Exemptions
@@ -16,28 +19,28 @@ from enforcer.gateway.ruleset import (
     INTERVAL_SETS,
     MASKED_SETS,
     TABLE,
-    elements,
     set_for,
 )
 from enforcer.lists import Lists
 from enforcer.registry.lookup import Registry
 from enforcer.registry.model import Network, Registration
+from enforcer.registry.networks import Networks, addresses
+from enforcer.registry.registrations import V6, network_of
+from enforcer.registry.standing import listed
 from enforcer.subscribers.table import SessionTable
 
 Kind = str
 """registered or exempt."""
 
 
-def registered(registry: Registry, sessions: SessionTable, now: float, grace: float) -> set[Network]:
+def registered(registry: Registry, sessions: SessionTable, now: float, grace: float) -> Set[Network]:
     """What the kernel lets go by itself at ``now`` (epoch seconds): registered without conditions.
 
     ``grace`` in seconds.
     """
-    found = set(registry.unconditional_networks(now, grace))
-    for session in sessions.live(now):
-        if session.tag is not None and unconditional(registry.match_tag(session.tag), now, grace):
-            found.update(session.addresses)
-    return found
+    follows = listed(registry, now, grace)
+    held = (session.addresses for session in sessions.live(now, follows.tags))
+    return follows.networks | set(chain.from_iterable(held))
 
 
 def unconditional(entries: Iterable[Registration], now: float, grace: float) -> bool:
@@ -54,68 +57,58 @@ class KernelSets:
     """Remembers what the kernel should hold, and says which statements bring it there."""
 
     def __init__(self) -> None:
-        self._members: dict[str, set[Network]] = {name: set() for name in _ALL}
+        self._members = dict.fromkeys(_ALL, _NOTHING)
 
     def fill(self) -> str:
         """The statements that fill sets that are empty, as in a table just made."""
-        return _text(line for name in _ALL for line in elements(name, self._intervals(name)))
+        return "".join(_elements(name, self._elements_of(name)) for name in _ALL)
 
     def refill(self) -> str:
         """The statements, one transaction, that bring the sets here from any state."""
-        return _text(f"flush set {TABLE} {name}" for name in _ALL) + self.fill()
+        return "".join(map(_flush, _ALL)) + self.fill()
 
     def replace(self, kind: Kind, networks: Iterable[Network]) -> str:
         """The statements that make ``networks`` all that is of a kind; empty when they are."""
-        wanted: dict[str, set[Network]] = {name: set() for name in _ALL if name.startswith(kind)}
-        for network in networks:
-            wanted[set_for(kind, network)].add(network)
-        return self._become(wanted)
+        return self._become({name: _NOTHING for name in _ALL if name.startswith(kind)} | _by_set(kind, networks))
 
     def become(self, other: KernelSets) -> str:
         """The statements that lead from here to what ``other`` holds."""
         return self._become(other._members)
 
-    def _become(self, wanted: dict[str, set[Network]]) -> str:
-        return _text(
-            line
+    def _become(self, wanted: dict[str, Networks]) -> str:
+        return "".join(
+            self._change(name, members - self._members[name], self._members[name] - members)
             for name, members in wanted.items()
-            for line in self._change(name, members - self._members[name], self._members[name] - members)
         )
 
     def copy(self) -> KernelSets:
         """Another that holds the same."""
         made = KernelSets()
-        made._members = {name: set(members) for name, members in self._members.items()}
+        made._members = dict(self._members)
         return made
 
     def change(self, kind: Kind, add: Iterable[Network], remove: Iterable[Network]) -> str:
         """The statements that add some networks of a kind and remove others; empty when nothing changes."""
-        changes: dict[str, tuple[set[Network], set[Network]]] = {}
-        for position, networks in enumerate((add, remove)):
-            for network in networks:
-                changes.setdefault(set_for(kind, network), (set(), set()))[position].add(network)
-        return _text(
-            line
-            for name, (more, fewer) in changes.items()
-            for line in self._change(name, more - self._members[name], fewer & self._members[name])
-        )
+        more, fewer = _by_set(kind, add), _by_set(kind, remove)
+        text = ""
+        for name in {**more, **fewer}:
+            members = self._members[name]
+            removed = fewer.get(name, _NOTHING)
+            text += self._change(name, more.get(name, _NOTHING) - members, removed - (removed - members))
+        return text
 
-    def _change(self, name: str, more: set[Network], fewer: set[Network]) -> Iterator[str]:
+    def _change(self, name: str, more: Networks, fewer: Networks) -> str:
         if not more and not fewer:
-            return
-        self._members[name] |= more
-        self._members[name] -= fewer
+            return ""
+        self._members[name] = (self._members[name] | more) - fewer
         if name in INTERVAL_SETS:
-            yield f"flush set {TABLE} {name}"
-            yield from elements(name, self._intervals(name))
-        else:
-            yield from elements(name, fewer, "delete")
-            yield from elements(name, more)
+            return _flush(name) + _elements(name, self._elements_of(name))
+        return _elements(name, fewer, "delete") + _elements(name, more)
 
-    def _intervals(self, name: str) -> Iterable[Network]:
+    def _elements_of(self, name: str) -> Networks:
         # An interval set takes no overlaps.
         members = self._members[name]
-        return collapse_addresses(members) if name in INTERVAL_SETS else members  # type: ignore[type-var]
+        return members.outermost() if name in INTERVAL_SETS else members
 
 
 def statements(config: Config, lists: Lists, exemptions: Exemptions, now: float) -> str:
@@ -126,6 +119,8 @@ def statements(config: Config, lists: Lists, exemptions: Exemptions, now: float)
     return sets.fill()
 
 
+_AT_ONCE = 4096
+_NOTHING = Networks({})
 _ALL = (*ADDRESS_SETS, *MASKED_SETS.values(), *INTERVAL_SETS)
 
 
@@ -133,5 +128,26 @@ def _single(address: bytes) -> Network:
     return ip_network(IPv4Address(address) if len(address) == 4 else IPv6Address(address))
 
 
-def _text(lines: Iterable[str]) -> str:
-    return "".join(line + "\n" for line in lines)
+def _by_set(kind: Kind, networks: Iterable[Network]) -> dict[str, Networks]:
+    """The networks by the set of ``kind`` they belong in."""
+    keys: dict[str, dict[int, Any]] = {}
+    for form, some in Networks.of(networks).keys.items():
+        keys.setdefault(set_for(kind, network_of(form, 0, 0)), {})[form] = some
+    return {name: Networks(some) for name, some in keys.items()}
+
+
+def _flush(name: str) -> str:
+    return f"flush set {TABLE} {name}\n"
+
+
+def _elements(name: str, networks: Networks, verb: str = "add") -> str:
+    """Statements that add or delete elements of a set, a few thousand each."""
+    lines: list[str] = []
+    for form, keys in networks.keys.items():
+        family = AF_INET if form < V6 else AF_INET6
+        end = f"/{form if form < V6 else form - V6}" if name in INTERVAL_SETS else ""
+        for start in range(0, len(keys), _AT_ONCE):
+            some = addresses(form, keys[start : start + _AT_ONCE])
+            texts = f"{end}, ".join(map(inet_ntop, repeat(family), some))
+            lines.append(f"{verb} element {TABLE} {name} {{ {texts}{end} }}\n")
+    return "".join(lines)

@@ -21,14 +21,15 @@ from enforcer.registry.model import HolderKind, Network, Registration, Revocatio
 from enforcer.registry.rows import Row
 from enforcer.subscribers.number import Tagger, masked, normalise, redact, redact_word
 
-_ID = re.compile(r"[!-~]{1,64}")
-_IDENTITY_CARD = re.compile(r"\d{5}-\d{7}-\d", re.ASCII)
+ID_LENGTH = 64
+ID = re.compile(r"[!-~]{1,64}")
+IDENTITY_CARD = re.compile(r"^\d{5}-\d{7}-\d$", re.ASCII | re.MULTILINE)
+NOTE_LENGTH = 500
 _NOT_DIGITS = re.compile(r"[^0-9]")
 _SEPARATORS = re.compile(r"[\s,;]+")
 _OF_REGISTRATIONS = ("id", "holder", "address", "number", "valid_from", "valid_to", "protocols", "peers")
 _OF_REVOCATIONS = ("reason", "notice_date", "effective_date")
 _FAMILIES = {family.value: family for family in Family}
-_NOTE_LENGTH = 500
 _SHOWN_LENGTH = 80
 
 
@@ -109,9 +110,9 @@ class Interpreter:
             return None
         if not text.isascii():
             self._problem(row, column, foreign_character(text))
-        elif not _ID.fullmatch(text):
+        elif not ID.fullmatch(text):
             self._problem(row, column, "expected 1 to 64 characters without blanks")
-        elif _IDENTITY_CARD.fullmatch(text):
+        elif IDENTITY_CARD.fullmatch(text):
             self._problem(
                 row, column, "has the form of an identity card number: give the entry an id of its own",
                 masked(text),
@@ -174,7 +175,7 @@ class Interpreter:
             self._problem(row, "number", str(error))
             return ()
         id = row.cells.get("id", "")
-        if id[-2:] == e164[-2:] and _NOT_DIGITS.sub("", id)[-9:] == e164[-9:]:
+        if is_number(id, e164):
             self._problem(row, "id", "is the number itself: give the entry an id of its own", masked(id))
         return (self._tagger.tag(e164), *self._tagger.former_tags(e164))
 
@@ -187,6 +188,10 @@ class Interpreter:
         except ValueError as error:
             self._problem(row, column, str(error))
             return None
+
+    def conditions(self, protocols: str, peers: str) -> tuple[frozenset[Family], tuple[Network, ...]]:
+        """The two cells' protocols and peers. Raises ValueError when one cannot be read."""
+        return self._families(protocols), self._peers(peers)
 
     def _list_of_families(self, row: Row) -> frozenset[Family]:
         try:
@@ -207,8 +212,8 @@ class Interpreter:
         text = row.cells.get(column, "")
         if not text:
             return text
-        if len(text) > _NOTE_LENGTH:
-            self._problem(row, column, f"{len(text)} characters: expected at most {_NOTE_LENGTH}")
+        if len(text) > NOTE_LENGTH:
+            self._problem(row, column, f"{len(text)} characters: expected at most {NOTE_LENGTH}")
         clean = redact(text)
         if clean != text:
             self._findings.notice(
@@ -224,6 +229,11 @@ class Interpreter:
         if value is None:
             value = _shown(column, row.cells[column])
         self._findings.problem(row.file, row.line_of(column), column, value, message)
+
+
+def is_number(id: str, e164: str) -> bool:
+    """Whether an id is the number in it, however it is written."""
+    return id[-2:] == e164[-2:] and _NOT_DIGITS.sub("", id)[-9:] == e164[-9:]
 
 
 def _shown(column: str, text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
 
 from enforcer.registry.characters import foreign_character
@@ -51,6 +52,30 @@ def parse_network(text: str) -> Network:
         mapped = network.network_address.ipv4_mapped
         raise ValueError(f"an IPv4-mapped IPv6 address: write the IPv4 address, as in {mapped}")
     return network
+
+
+def plain_identity(text: str) -> tuple[int, bytes] | None:
+    """What ``parse_subscriber_network`` makes of plain text, as a form and 16 bytes of address.
+
+    The form is the length of an IPv4 prefix, or 64 more than that of an IPv6 prefix. None when only the parser can
+    tell what it is, or when there is something to be said of it.
+    """
+    address, slash, length = text.partition("/")
+    family, bits, base = (socket.AF_INET6, 128, 64) if ":" in address else (socket.AF_INET, 32, 0)
+    try:
+        packed = socket.inet_pton(family, address)
+    except OSError:
+        return None
+    version = 6 if base else 4
+    if packed[0] in _SUSPECT_OCTETS[version]:
+        return None
+    if slash:
+        if not _PREFIX_LENGTH.fullmatch(length) or not _BROAD[version] <= int(length) <= bits:
+            return None
+        bits = int(length)
+        if int.from_bytes(packed, "big") & (1 << len(packed) * 8 - bits) - 1:
+            return None
+    return base + bits, packed.rjust(16, b"\0")
 
 
 def parse_subscriber_network(text: str) -> Network:

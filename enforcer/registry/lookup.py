@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
+from enforcer.registry.index import Index
 from enforcer.registry.model import Network, Registration, Status
-from enforcer.registry.prefixes import PrefixMap
+from enforcer.registry.networks import Networks
+from enforcer.registry.registrations import HALF, STATUSES, TAG, V6, Registrations, form_of, halves
 
 
 class Registry:
@@ -16,90 +20,99 @@ class Registry:
     has been loaded: then nobody can be said not to be on it.
     """
 
-    __slots__ = ("_by_address", "_by_id", "_by_tag", "_registrations", "as_of")
+    __slots__ = ("_entry", "_index", "_lengths4", "_lengths6", "as_of", "registrations")
 
     def __init__(self, registrations: Iterable[Registration], as_of: float | None) -> None:
         self.as_of = as_of
-        self._registrations = tuple(registrations)
-        self._by_id: dict[str, Registration] = {}
-        self._by_tag: dict[bytes, tuple[Registration, ...]] = {}
-        self._by_address: PrefixMap[Registration] = PrefixMap()
-        for registration in self._registrations:
-            known = self._by_id.get(registration.id)
-            if known is None or known.vanished_at is not None:
-                self._by_id[registration.id] = registration
-            if registration.network is not None:
-                self._by_address.add(registration.network, registration)
-            elif registration.tag is not None:
-                for tag in (registration.tag, *registration.former_tags):
-                    self._by_tag[tag] = (*self._by_tag.get(tag, ()), registration)
+        self.registrations = rows = Registrations.of(registrations)
+        self._entry = rows.reader()
+        high, low = halves(rows.former.tobytes())
+        self._index = Index(
+            np.concatenate((rows.form, np.full(len(high), TAG, np.uint8))),
+            np.concatenate((rows.high, high)),
+            np.concatenate((rows.low, low)),
+        )
+        forms = np.flatnonzero(np.bincount(rows.form, minlength=1)).tolist()
+        # Most specific first.
+        self._lengths4 = [(form, _ones(32, form)) for form in reversed(forms) if form < V6]
+        self._lengths6 = [(form, _ones(128, form - V6)) for form in reversed(forms) if V6 <= form < TAG]
 
     def match_address(self, address: bytes) -> list[Registration]:
         """Every entry covering ``address`` (4 or 16 bytes, network order), most specific first, any status."""
-        return self._by_address.covering(address)
+        number = int.from_bytes(address, "big")
+        found: list[Registration] = []
+        for form, ones in self._lengths4 if len(address) == 4 else self._lengths6:
+            prefix = number & ones
+            for row in self._index.rows(form, prefix >> 64, prefix & HALF):
+                found.append(self._entry(row))
+        return found
 
     def match_tag(self, tag: bytes) -> list[Registration]:
         """Every entry of the number with this tag, at any status."""
-        return list(self._by_tag.get(tag, ()))
+        return [self._entry(row) for row in self.rows_of_tag(tag)]
+
+    def rows_of_tag(self, tag: bytes) -> list[int]:
+        """The rows of ``registrations`` with the number of this tag, ascending."""
+        number = int.from_bytes(tag, "big")
+        found = self._index.rows(TAG, number >> 64, number & HALF)
+        count = len(self.registrations)
+        if not found or found[-1] < count:
+            return found
+        return sorted(row if row < count else int(self.registrations.former_row[row - count]) for row in found)
 
     def at(self, network: Network) -> tuple[Registration, ...]:
         """Every entry of exactly this address or prefix, at any status."""
-        return self._by_address.at(network)
+        number = int(network.network_address)
+        return tuple(map(self._entry, self._index.rows(form_of(network), number >> 64, number & HALF)))
 
     def by_id(self, id: str) -> Registration | None:
         """The entry with this id; the one on the list before one that vanished from it."""
-        return self._by_id.get(id)
+        entries = [self._entry(row) for row in self.registrations.rows_of(id)]
+        on_list = [entry for entry in entries if entry.vanished_at is None]
+        return on_list[0] if on_list else entries[-1] if entries else None
 
     def __len__(self) -> int:
-        return len(self._registrations)
+        return len(self.registrations)
 
     def __iter__(self) -> Iterator[Registration]:
-        return iter(self._registrations)
+        return iter(self.registrations)
 
     def census(self, now: float, grace: float) -> dict[Status, int]:
         """How many entries stand how at ``now``; ``grace`` in seconds. Every status has its count."""
-        counts = dict.fromkeys(Status, 0)
-        for registration in self._registrations:
-            counts[registration.status(now, grace)] += 1
-        return counts
+        counts = np.bincount(self.registrations.statuses(now, grace), minlength=len(STATUSES)).tolist()
+        return dict(zip(STATUSES, counts, strict=True))
 
     def expiring(self, now: float, within: float) -> list[Registration]:
         """Entries current at ``now`` that end, by expiry or revocation, within the next ``within`` seconds.
 
         Soonest first.
         """
-        ending: list[tuple[float, Registration]] = []
-        for registration in self._registrations:
-            end = registration.ends_at()
-            if registration.revocation is not None:
-                effective = registration.revocation.effective_at
-                end = effective if end is None else min(end, effective)
-            if end is None or end > now + within:
-                continue
-            if registration.status(now, 0.0) is Status.CURRENT:
-                ending.append((end, registration))
-        ending.sort(key=lambda pair: pair[0])
-        return [registration for _, registration in ending]
+        rows = self.registrations
+        end = np.fmin(rows.ends_at(), rows.revoked_at())
+        ending = np.flatnonzero((end <= now + within) & rows.counting(now, 0.0))
+        return [self._entry(row) for row in ending[np.argsort(end[ending], kind="stable")].tolist()]
 
-    def unconditional_networks(self, now: float, grace: float) -> Iterator[Network]:
-        """Every network, once, with an entry that is registered at ``now`` for all protocols and peers.
+    def unconditional_networks(self, now: float, grace: float) -> Networks:
+        """Every network with an entry that is registered at ``now`` for all protocols and peers.
 
         Entries are independent: one that is registered is enough, whatever others say of the same address.
         Networks may cover one another.
         """
-        seen: set[tuple[int, int, int]] = set()
-        for registration in self._registrations:
-            network = registration.network
-            if network is None or not registration.unconditional:
-                continue
-            if not registration.counts(now, grace):
-                continue
-            key = (network.version, int(network.network_address), network.prefixlen)
-            if key not in seen:
-                seen.add(key)
-                yield network
+        rows = self.registrations
+        chosen = rows.counting(now, grace) & rows.unconditional()
+        return Networks.of_columns(rows.form[chosen], rows.high[chosen], rows.low[chosen])
 
     def next_change(self, now: float, grace: float) -> float:
         """When, after ``now``, the clock alone next changes how an entry stands; infinity when never."""
-        later = (at for entry in self._registrations for at in entry.changes(grace) if at > now)
-        return min(later, default=math.inf)
+        return float(np.min(self.registrations.next_changes(now, grace), initial=math.inf))
+
+    def ending(self, now: float, grace: float, within: float) -> dict[Status, int]:
+        """How many current entries, and how many in grace, stand otherwise in less than ``within`` seconds."""
+        rows = self.registrations
+        soon = rows.next_changes(now, grace) - now < within
+        counts = np.bincount(rows.statuses(now, grace)[soon], minlength=len(STATUSES)).tolist()
+        return {status: counts[STATUSES.index(status)] for status in (Status.CURRENT, Status.GRACE)}
+
+
+def _ones(bits: int, length: int) -> int:
+    return (1 << bits) - (1 << bits - length)

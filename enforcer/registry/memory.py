@@ -7,19 +7,21 @@ the time of its disappearance, until nothing depends on it any more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
-from enforcer.registry.model import Network, Registration
+import numpy as np
+from numpy.typing import NDArray
+
+from enforcer.registry.difference import partners, rows_with_ids
+from enforcer.registry.model import Network, Registration, Revocation
+from enforcer.registry.registrations import Registrations
 
 KEPT_GRACES = 2
 """How many grace periods an entry that ended is remembered: one in which it still counts, and one more in
 which a refusal can still be explained by it and a longer grace still be configured."""
 
 
-def remember(
-    previous: Iterable[Registration], loaded: list[Registration], now: float, grace: float
-) -> list[Registration]:
+def remember(previous: Registrations, loaded: Registrations, now: float, grace: float) -> Registrations:
     """The ``loaded`` list, followed by the entries of the ``previous`` one that it does not continue.
 
     A loaded entry continues a previous one when it has its id and grants at least as much: the same number or
@@ -29,20 +31,31 @@ def remember(
     seconds. Entries are forgotten ``KEPT_GRACES`` grace periods after they ended, and one after their
     revocation took effect.
     """
-    by_id = {registration.id: registration for registration in loaded}
-    kept = list(loaded)
-    for old in previous:
-        new = by_id.get(old.id)
-        if new is not None:
-            if new is old or continues(old, new, now):
+    # What is the same is continued: that it has ended since, or vanished before, takes nothing away.
+    changed = np.flatnonzero(partners(previous, loaded) < 0)
+    of_id = {loaded.id_at(row): row for row in rows_with_ids(loaded, previous.id_hash[changed]).tolist()}
+    old_entry, new_entry = previous.reader(), loaded.reader()
+    gone: list[int] = []
+    revocations: dict[int, Revocation] = {}
+    for row in changed.tolist():
+        same_id = of_id.get(previous.id_at(row))
+        if same_id is not None:
+            new = new_entry(same_id)
+            if continues(old_entry(row), new, now):
                 continue
             if new.revocation is not None:
-                old = replace(old, revocation=new.revocation)
-        if old.vanished_at is None:
-            old = replace(old, vanished_at=now)
-        if not _forgotten(old, now, grace):
-            kept.append(old)
-    return kept
+                revocations[len(gone)] = new.revocation
+        gone.append(row)
+    if not gone:
+        return loaded
+    vanished = previous.take(np.array(gone))
+    vanished = replace(
+        vanished,
+        vanished_at=np.where(np.isnan(vanished.vanished_at), now, vanished.vanished_at),
+        revocations={**vanished.revocations, **revocations},
+    )
+    kept = np.flatnonzero(~_forgotten(vanished, now, grace))
+    return Registrations.concatenated([loaded, vanished.take(kept)]) if len(kept) else loaded
 
 
 def continues(old: Registration, new: Registration, now: float) -> bool:
@@ -81,8 +94,6 @@ def _covers(inner: Network | None, outer: Network | None) -> bool:
     return int(inner.network_address) >> shift == int(outer.network_address) >> shift
 
 
-def _forgotten(entry: Registration, now: float, grace: float) -> bool:
-    if entry.revocation is not None and now >= entry.revocation.effective_at + grace:
-        return True
-    end = entry.ends_at()
-    return end is not None and now >= end + KEPT_GRACES * grace
+def _forgotten(entries: Registrations, now: float, grace: float) -> NDArray[np.bool_]:
+    # A comparison with NaN is false: what does not end is not forgotten.
+    return (now >= entries.revoked_at() + grace) | (now >= entries.ends_at() + KEPT_GRACES * grace)

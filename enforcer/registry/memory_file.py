@@ -1,44 +1,71 @@
 """The remembered list on disk, so that a restart forgets nobody.
 
-A JSON object: ``schema`` (1) and ``registrations``, a list of objects with the fields of ``Registration``:
-networks as text, tags as hexadecimal digits, times in seconds since the epoch (UTC). Numbers are not in it, for
-they are not known any more. The file is readable by its owner only and replaced as a whole.
+NumPy's ``.npz`` (a ZIP archive of arrays, with a CRC-32 of each) of the columns of ``Registrations``, less the
+hashes of the ids, which hold in one process only; and ``rest``, UTF-8 of a JSON object: ``schema`` (2),
+``sources``, ``notes``, ``conditions`` (lists of protocols and peers) and ``revocations`` (the row, then a
+revocation's fields). Networks are text, times seconds since the epoch (UTC). Numbers are not in it, for they are
+not known any more. The file is readable by its owner only and replaced as a whole. Schema 1, a JSON object, is
+still read.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass
+from io import BytesIO
 from ipaddress import ip_network
 from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
 
 from enforcer.fingerprints.detection import Family
 from enforcer.problems import Notice
-from enforcer.registry.model import HolderKind, Network, Registration, Revocation
-from enforcer.replace_file import replace_file
+from enforcer.registry import memory_schema1
+from enforcer.registry.model import Revocation
+from enforcer.registry.registrations import KINDS, TAG, V6, Registrations, hashes
+from enforcer.replace_file import replace_written
 from enforcer.set_aside import set_aside
-from enforcer.subscribers.number import TAG_BYTES
 
-SCHEMA = 1
+SCHEMA = 2
+
+_COLUMNS = {
+    "id": "S", "kind": "u1", "form": "u1", "high": "u8", "low": "u8", "valid_from": "f8", "valid_to": "f8",
+    "vanished_at": "f8", "condition": "u4", "note": "u4", "source": "u4", "line": "u4",
+}  # fmt: skip
+_FORMER = {"former": "V16", "former_row": "u4"}
+_ARCHIVE = b"PK"
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
     """What a memory file held, and what there is to say about it."""
 
-    registrations: list[Registration]
+    registrations: Registrations
     notices: list[Notice]
 
 
-def save(path: Path, registrations: Iterable[Registration]) -> None:
+def save(path: Path, registrations: Registrations) -> None:
     """Replace the file, atomically and durably, mode 0600. Raises OSError when it cannot be written."""
-    text = json.dumps(
-        {"schema": SCHEMA, "registrations": [_encode(registration) for registration in registrations]},
-        separators=(",", ":"),
-    )
-    replace_file(path, text)
+    rest = {
+        "schema": SCHEMA,
+        "sources": registrations.sources,
+        "notes": registrations.notes,
+        "conditions": [
+            [sorted(protocols), [str(peer) for peer in peers]] for protocols, peers in registrations.conditions
+        ],
+        "revocations": [
+            [row, one.reason, one.notice_at, one.effective_at, one.source]
+            for row, one in registrations.revocations.items()
+        ],
+    }
+    text = np.frombuffer(json.dumps(rest, separators=(",", ":")).encode(), np.uint8)
+    columns = {name: getattr(registrations, name) for name in (*_COLUMNS, *_FORMER)}
+
+    def write(file: BinaryIO) -> None:
+        np.savez(file, rest=text, **columns)
+
+    replace_written(path, write)
 
 
 def restore(path: Path, now: float, aside: bool = True) -> Remembered:
@@ -52,134 +79,62 @@ def restore(path: Path, now: float, aside: bool = True) -> Remembered:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        return Remembered([], [])
+        return Remembered(_NOTHING, [])
     except OSError as error:
         told = f"cannot be read: {error.strerror}; entries that vanished from the list before now have no grace"
-        return Remembered([], [Notice(file, None, None, told)])
+        return Remembered(_NOTHING, [Notice(file, None, None, told)])
     try:
-        return Remembered(_decode(data), [])
-    except (ValueError, RecursionError) as error:
+        return Remembered(_read(data) if data.startswith(_ARCHIVE) else memory_schema1.read(data), [])
+    except Exception as error:
+        # A damaged archive raises almost anything.
         told = f"is not understood ({error}): entries that vanished from the list before now have no grace"
         if aside:
             told += f"; {set_aside(path, now)}"
-        return Remembered([], [Notice(file, None, None, told)])
+        return Remembered(_NOTHING, [Notice(file, None, None, told)])
 
 
-def _encode(registration: Registration) -> dict[str, object]:
-    revocation = registration.revocation
-    return {
-        "id": registration.id,
-        "kind": registration.kind.value,
-        "network": None if registration.network is None else str(registration.network),
-        "tag": None if registration.tag is None else registration.tag.hex(),
-        "former_tags": [tag.hex() for tag in registration.former_tags],
-        "valid_from": registration.valid_from,
-        "valid_to": registration.valid_to,
-        "protocols": sorted(registration.protocols),
-        "peers": [str(peer) for peer in registration.peers],
-        "note": registration.note,
-        "source": registration.source,
-        "vanished_at": registration.vanished_at,
-        "revocation": None
-        if revocation is None
-        else {
-            "reason": revocation.reason,
-            "notice_at": revocation.notice_at,
-            "effective_at": revocation.effective_at,
-            "source": revocation.source,
+def _read(data: bytes) -> Registrations:
+    with np.load(BytesIO(data), allow_pickle=False) as archive:
+        missing = {"rest", *_COLUMNS, *_FORMER} - set(archive)
+        if missing:
+            raise ValueError(f"'{min(missing)}' is missing")
+        rest = json.loads(archive["rest"].tobytes())
+        columns = {name: archive[name] for name in (*_COLUMNS, *_FORMER)}
+    if rest.get("schema") != SCHEMA:
+        raise ValueError(f"schema {rest.get('schema')!r}, expected {SCHEMA}")
+    count = len(columns["form"])
+    for name, kind in {**_COLUMNS, **_FORMER}.items():
+        column = columns[name]
+        expected = len(columns["former"]) if name in _FORMER else count
+        if column.shape != (expected,) or (column.dtype != kind and column.dtype.kind != kind):
+            raise ValueError(f"'{name}' is not a column of {kind}")
+    if (columns["id"].view("u1") > 0x7F).any():
+        raise ValueError("an id that is not ASCII")
+    if any(np.isinf(columns[name]).any() for name in ("valid_from", "valid_to", "vanished_at")):
+        raise ValueError("a time is none")
+    if (columns["kind"] >= len(KINDS)).any() or not np.isin(columns["form"], _FORMS).all():
+        raise ValueError("a kind or form that is none")
+    for name, values in (("condition", "conditions"), ("note", "notes"), ("source", "sources")):
+        if count and columns[name].max() >= len(rest[values]):
+            raise ValueError(f"'{name}' is not a place in '{values}'")
+    row = columns["former_row"]
+    if len(row) and (row.max() >= count or (np.diff(row.astype(np.int64)) < 0).any()):
+        raise ValueError("'former_row' is not a column of rows, ascending")
+    return Registrations(
+        **columns,
+        id_hash=hashes(columns["id"].tolist()),
+        sources=tuple(map(str, rest["sources"])),
+        notes=tuple(map(str, rest["notes"])),
+        conditions=tuple(
+            (frozenset(map(Family, protocols)), tuple(map(ip_network, peers)))
+            for protocols, peers in rest["conditions"]
+        ),
+        revocations={
+            int(row): Revocation(str(reason), float(notice_at), float(effective_at), str(source))
+            for row, reason, notice_at, effective_at, source in rest["revocations"]
         },
-    }
-
-
-def _decode(data: bytes) -> list[Registration]:
-    content = json.loads(data)
-    if not isinstance(content, dict):
-        raise ValueError("expected an object")
-    if content.get("schema") != SCHEMA:
-        raise ValueError(f"schema {content.get('schema')!r}, expected {SCHEMA}")
-    entries = content.get("registrations")
-    if not isinstance(entries, list):
-        raise ValueError("expected a list of registrations")
-    return [_registration(entry) for entry in entries]
-
-
-def _registration(entry: object) -> Registration:
-    fields = _Fields(entry)
-    network = fields.optional_text("network")
-    tag = fields.optional_text("tag")
-    if (network is None) == (tag is None):
-        raise ValueError("expected either a network or a tag")
-    revocation = fields.value("revocation")
-    return Registration(
-        id=fields.text("id"),
-        kind=HolderKind(fields.text("kind")),
-        network=None if network is None else _network(network),
-        tag=None if tag is None else _tag(tag),
-        valid_from=fields.optional_time("valid_from"),
-        valid_to=fields.optional_time("valid_to"),
-        protocols=frozenset(Family(name) for name in fields.texts("protocols")),
-        peers=tuple(_network(text) for text in fields.texts("peers")),
-        note=fields.text("note"),
-        source=fields.text("source"),
-        revocation=None if revocation is None else _revocation(revocation),
-        vanished_at=fields.optional_time("vanished_at"),
-        former_tags=tuple(_tag(text) for text in fields.texts("former_tags")),
     )
 
 
-def _revocation(entry: object) -> Revocation:
-    fields = _Fields(entry)
-    return Revocation(
-        fields.text("reason"), fields.time("notice_at"), fields.time("effective_at"), fields.text("source")
-    )
-
-
-def _network(text: str) -> Network:
-    return ip_network(text)
-
-
-def _tag(text: str) -> bytes:
-    tag = bytes.fromhex(text)
-    if len(tag) != TAG_BYTES:
-        raise ValueError(f"a tag of {len(tag)} bytes, expected {TAG_BYTES}")
-    return tag
-
-
-class _Fields:
-    """Typed access to the fields of a JSON object; each raises ValueError for a field of another type."""
-
-    __slots__ = ("_fields",)
-
-    def __init__(self, entry: object) -> None:
-        if not isinstance(entry, dict):
-            raise ValueError("expected an object")
-        self._fields: dict[str, object] = entry
-
-    def value(self, name: str) -> object:
-        if name not in self._fields:
-            raise ValueError(f"'{name}' is missing")
-        return self._fields[name]
-
-    def text(self, name: str) -> str:
-        value = self.value(name)
-        if not isinstance(value, str):
-            raise ValueError(f"'{name}' is not text")
-        return value
-
-    def optional_text(self, name: str) -> str | None:
-        return None if self.value(name) is None else self.text(name)
-
-    def texts(self, name: str) -> list[str]:
-        value = self.value(name)
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise ValueError(f"'{name}' is not a list of texts")
-        return value
-
-    def time(self, name: str) -> float:
-        value = self.value(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise ValueError(f"'{name}' is not a time")
-        return float(value)
-
-    def optional_time(self, name: str) -> float | None:
-        return None if self.value(name) is None else self.time(name)
+_NOTHING = Registrations.of(())
+_FORMS = (*range(33), *range(V6, V6 + 129), TAG)

@@ -6,7 +6,7 @@ digits.
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 import re
 import unicodedata
 from typing import NoReturn
@@ -14,10 +14,15 @@ from typing import NoReturn
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
+from enforcer.subscribers.numbering import usual_forms
+
 TAG_BYTES = 16
+
+_BLOCK = 64  # bytes, of SHA-256 (FIPS 180-4 §1)
 
 _MOBILE = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
 _WRITTEN = re.compile(r"\(?\+?[0-9 ().\-]{4,32}")
+_GAPPED = re.compile(r"\+?[0-9]+([ -][0-9]+)+")
 _DIGITS_LIKE_A_NUMBER = re.compile(r"(?<![A-Za-z\d.:/_])\+?\(?\d(?:[ ()\-]{0,3}\d){7,}(?![\d:])")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d\d-\d\d-\d{4}")
 
@@ -50,9 +55,13 @@ def normalise(text: str, region: str) -> str:
     Raises ValueError, whose text shows at most the last two digits: for characters that no number has, for
     a number that is not valid, for one that is not a mobile number, and for an unknown region.
     """
-    if region not in phonenumbers.SUPPORTED_REGIONS:
-        raise ValueError(f"unknown region {region!r}: expected an ISO 3166-1 alpha-2 code such as 'PK'")
+    usual, code = usual_forms(region)
     text = text.strip()
+    found = usual.fullmatch(text)
+    if found is None and len(text) <= 32 and _GAPPED.fullmatch(text):
+        found = usual.fullmatch(text.replace(" ", "").replace("-", ""))
+    if found is not None:
+        return code + found["national"]
     if not _WRITTEN.fullmatch(text):
         _refuse_writing(text)
     try:
@@ -100,7 +109,7 @@ class Tagger:
     tried one by one, so what protects them is the key, not the length.
     """
 
-    __slots__ = ("_former", "_key")
+    __slots__ = ("_former", "_key", "_keyed")
 
     def __init__(self, key: bytes, former: tuple[bytes, ...] = ()) -> None:
         for each in (key, *former):
@@ -108,14 +117,15 @@ class Tagger:
                 raise ValueError(f"the key has {len(each)} bytes: expected at least 32")
         self._key = key
         self._former = former
+        self._keyed = tuple(map(_keyed, (key, *former)))
 
     def tag(self, e164: str) -> bytes:
         """The 16-byte tag of a number in the E.164 form of ``normalise``; ValueError for any other form."""
-        return _tag(self._key, e164)
+        return _tag(self._keyed[0], e164)
 
     def former_tags(self, e164: str) -> tuple[bytes, ...]:
         """The tags the number had under keys in use before, which sessions may still carry."""
-        return tuple(_tag(key, e164) for key in self._former)
+        return tuple(_tag(keyed, e164) for keyed in self._keyed[1:])
 
     def knows(self, other: Tagger) -> bool:
         """Whether tags that ``other`` makes are recognised here: its key is this one's, or a former one."""
@@ -132,7 +142,20 @@ class Tagger:
         raise TypeError("a Tagger holds a secret key and is never serialised")
 
 
-def _tag(key: bytes, e164: str) -> bytes:
+_Keyed = tuple["hashlib._Hash", "hashlib._Hash"]
+
+
+def _keyed(key: bytes) -> _Keyed:
+    """The two hashes of RFC 2104 §4, begun with the key: hmac.digest would do so again for each number."""
+    block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+    inner, outer = (hashlib.sha256(bytes(octet ^ pad for octet in block)) for pad in (0x36, 0x5C))
+    return inner, outer
+
+
+def _tag(keyed: _Keyed, e164: str) -> bytes:
     if not e164.startswith("+"):
         raise ValueError("only a number in E.164 form has a tag")
-    return hmac.digest(key, e164.encode("ascii"), "sha256")[:TAG_BYTES]
+    inner, outer = keyed[0].copy(), keyed[1].copy()
+    inner.update(e164.encode("ascii"))
+    outer.update(inner.digest())
+    return outer.digest()[:TAG_BYTES]

@@ -12,10 +12,11 @@ import pytest
 from enforcer.config import Config
 from enforcer.config_file import load
 from enforcer.fingerprints.detection import Family
-from enforcer.gateway.loader import Listed, Loaded, Loader, Refused, Result, compare, listed
+from enforcer.gateway.loader import Loaded, Loader, Refused, Result
 from enforcer.lists import load_lists
 from enforcer.registry.lookup import Registry
 from enforcer.registry.model import Revocation
+from enforcer.registry.standing import compare, listed
 from tests.unit.policy.worlds import DAY, NOW, TAG, registration
 
 GRACE = 30 * DAY
@@ -47,8 +48,11 @@ def test_what_the_kernel_may_decide_alone_and_until_when() -> None:
     conditional = entry(2, peers=(ip_network("203.0.113.1"),))
     limited = registration(id="R-9", network=None, tag=b"L" * 16, protocols=frozenset({Family.OPENVPN}))
     found = listed(registry(entry(1, valid_to=None), conditional, number, limited), NOW, GRACE)
-    tags = frozenset({TAG, bytes(16)})
-    assert found == Listed(frozenset({ip_network("192.0.2.1")}), tags, tags | {b"L" * 16}, NOW, NOW + DAY)
+    assert list(found.networks) == [ip_network("192.0.2.1")]
+    assert (found.at, found.valid_until) == (NOW, NOW + DAY)
+    asked = [TAG, bytes(16), b"L" * 16, b"x" * 16]
+    assert [tag in found.tags for tag in asked] == [True, True, False, False]
+    assert [tag in found.holders for tag in asked] == [True, True, True, False]
 
 
 class Running:

@@ -16,13 +16,13 @@ from enforcer.gateway import nfqueue, readiness
 from enforcer.gateway.daemon import Daemon
 from enforcer.gateway.kernel_status import Unjudged
 from enforcer.gateway.list_status import DAY, RECOUNT, ListStatus
-from enforcer.gateway.loader import Listed
 from enforcer.gateway.nfqueue import QueueStatistics
 from enforcer.gateway.nft import CommandError
 from enforcer.gateway.readiness import STUCK, Readiness
 from enforcer.gateway.session_status import sessions
 from enforcer.registry.lookup import Registry
 from enforcer.registry.model import HolderKind, Registration, Revocation
+from enforcer.registry.standing import Listed
 from enforcer.subscribers.radius.clients import Client
 from enforcer.subscribers.radius.settings import Settings
 

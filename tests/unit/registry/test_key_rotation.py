@@ -33,8 +33,8 @@ def test_tags_of_both_keys_find_the_entry(tmp_path: Path) -> None:
 
 
 def test_the_old_tags_entry_has_not_vanished(tmp_path: Path) -> None:
-    before = list(listed(tmp_path, Tagger(OLD)))
-    after = list(listed(tmp_path, Tagger(NEW, (OLD,))))
+    before = listed(tmp_path, Tagger(OLD)).registrations
+    after = listed(tmp_path, Tagger(NEW, (OLD,))).registrations
     assert remember(before, after, now=0.0, grace=1.0) == after
     memory = tmp_path / "memory.json"
     save(memory, after)

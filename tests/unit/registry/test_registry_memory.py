@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enforcer.fingerprints.detection import Family
-from enforcer.registry.memory import KEPT_GRACES, remember
+from enforcer.registry import memory
+from enforcer.registry.memory import KEPT_GRACES
 from enforcer.registry.model import HolderKind, Network, Registration, Revocation, Status
+from enforcer.registry.registrations import Registrations
 
 DAY = 86400.0
 NOW = 1000 * DAY
@@ -20,6 +22,12 @@ BASE = Registration(
     "C-1", HolderKind.COMPANY, ip_network("198.51.100.0/24"), None, NOW - 100 * DAY, NOW + 100 * DAY,
     frozenset(), (), "", "list.csv:2",
 )  # fmt: skip
+
+
+def remember(
+    previous: list[Registration], loaded: list[Registration], now: float, grace: float
+) -> list[Registration]:
+    return list(memory.remember(Registrations.of(previous), Registrations.of(loaded), now, grace))
 
 
 def revoked(at: float) -> Revocation:
