@@ -176,7 +176,7 @@ def replay(files: tuple[Path, ...], config_path: Path | None, lenient: bool, for
             one = Replay(Engine(policy))
             try:
                 with open_capture(path) as capture:
-                    for _ in one.feed(capture):
+                    for _ in one.feed(capture.records):
                         advance(path, capture.position)
             except CaptureError as error:
                 failures.append(str(error))

@@ -137,7 +137,7 @@ def _explain_file(path: Path, policy: Policy, families: Iterable[Family], as_jso
     failure: CaptureError | None = None
     try:
         with open_capture(path) as capture:
-            for _ in one.feed(capture):
+            for _ in one.feed(capture.records):
                 pass
     except CaptureError as error:
         failure = error

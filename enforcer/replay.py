@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from enforcer.bulk.watch import Sighting, Watch
 from enforcer.engine import Engine
 from enforcer.fingerprints.detection import Detection, Standing
 from enforcer.policy import Decision
 from enforcer.wire import link
+from enforcer.wire.batch import Batch, Records
 from enforcer.wire.frame import Frame
-from enforcer.wire.packet import Flow, Fragment, Packet, flow_of, format_endpoint
+from enforcer.wire.packet import Flow, Fragment, NotParsed, Packet, Protocol, flow_of, format_endpoint
 from enforcer.wire.reassembly import Reassembler
 
 FLOWS_KEPT = 1_000_000
-"""Flows whose first sender and packet count are remembered; beyond, the one quiet longest starts anew."""
+"""Flows whose first sender and packet count are remembered; beyond, those quiet longest start anew."""
 
 _RANK = {Standing.PROVEN: 2, Standing.SEEN: 0}
-
-
-class _Flow:
-    """What is remembered of a flow: nine words, because a capture may have millions."""
-
-    __slots__ = ("client", "client_port", "packets", "server", "server_port")
-
-    def __init__(self, packet: Packet) -> None:
-        self.client = packet.source
-        self.client_port = packet.source_port
-        self.server = packet.destination
-        self.server_port = packet.destination_port
-        self.packets = 0
+_HANDSHAKE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +65,31 @@ class FlowReport:
 
 
 class Replay:
-    """Feeds one capture's frames to an engine, by the capture's own clock."""
+    """Feeds one capture's frames to an engine, by the capture's own clock.
+
+    The engine sees every packet that can change an answer, in the capture's order: those with a shape, those of
+    flows in which a family was proven by something other than a handshake, and all that cannot be read in bulk.
+    The rest cannot: a packet without a shape is never proven (sieve ⊇ proof), is seen only on a proven flow, and a
+    flow whose handshake was reported has its final report.
+    """
 
     def __init__(self, engine: Engine) -> None:
+        # NumPy takes a tenth of a second to load, which the gateway's start has no use for.
+        from enforcer.bulk.scan import Scanner
+
         self._engine = engine
-        self._flows: OrderedDict[Flow, _Flow] = OrderedDict()
+        self._scanner = Scanner(FLOWS_KEPT)
         self._reports: dict[Flow, FlowReport] = {}
         self._reassembler = Reassembler(capacity=4096, timeout=30.0)
         self.frames = 0
         self.packets = 0
         self.not_parsed: dict[str, int] = {}
 
-    def feed(self, frames: Iterable[Frame]) -> Iterator[int]:
+    def feed(self, capture: Iterable[Records]) -> Iterator[int]:
         """Take frames in, yielding the count of frames now and then for a progress bar."""
-        for frame in frames:
-            self._frame(frame)
-            if self.frames & 0x3FFF == 0:
-                yield self.frames
+        for records in capture:
+            self._records(records)
+            yield self.frames
 
     def reports(self) -> list[FlowReport]:
         """The flows in which a family was proven or seen, in the order of their deciding frames."""
@@ -102,49 +99,56 @@ class Replay:
         """How many frames were not read, and why, in words; None when all were."""
         if not self.not_parsed:
             return None
-        reasons = sorted(self.not_parsed.items(), key=lambda item: -item[1])
+        reasons = sorted(self.not_parsed.items(), key=lambda item: (-item[1], item[0]))
         told = ", ".join(f"{count} {reason}" for reason, count in reasons)
         return f"{sum(self.not_parsed.values())} of {self.frames} frames not read: {told}"
 
-    def _frame(self, frame: Frame) -> None:
-        self.frames += 1
-        packet: object = link.decode(frame.link_type, frame.data, frame.wire_length)
+    def _records(self, records: Records) -> None:
+        scan = self._scanner.scan(records)
+        frame = records.frame if isinstance(records, Batch) else records.__getitem__
+        packets: dict[int, Packet] = {}
+        for index in scan.unread:
+            packet = self._alone(frame(index))
+            if packet is not None:
+                packets[index] = packet
+        self.packets += len(records) - len(scan.unread) + len(packets)
+        for sighting in self._scanner.sightings(scan, packets):
+            one = frame(sighting.frame)
+            found = packets.get(sighting.frame) or link.decode(one.link_type, one.data, one.wire_length)
+            assert isinstance(found, Packet), "read in bulk, and not by itself"
+            self._packet(found, one, sighting)
+        self.frames += len(records)
+
+    def _alone(self, frame: Frame) -> Packet | None:
+        """The packet in a frame, or the one whose last missing fragment it was."""
+        packet: Packet | Fragment | NotParsed | None = link.decode(frame.link_type, frame.data, frame.wire_length)
         if isinstance(packet, Fragment):
             packet = self._reassembler.add(packet, frame.time)
-        if isinstance(packet, Packet):
-            self.packets += 1
-            self._packet(packet, frame)
-        elif packet is not None:
-            reason = packet.reason  # type: ignore[attr-defined]
-            self.not_parsed[reason] = self.not_parsed.get(reason, 0) + 1
+        if isinstance(packet, NotParsed):
+            self.not_parsed[packet.reason] = self.not_parsed.get(packet.reason, 0) + 1
+            return None
+        return packet
 
-    def _packet(self, packet: Packet, frame: Frame) -> None:
-        key = flow_of(packet)
-        flow = self._flows.get(key)
-        if flow is None:
-            flow = self._flows[key] = _Flow(packet)
-            if len(self._flows) > FLOWS_KEPT:
-                self._flows.popitem(last=False)
-        else:
-            self._flows.move_to_end(key)
-        if packet.payload_length:
-            flow.packets += 1
+    def _packet(self, packet: Packet, frame: Frame, sighting: Sighting) -> None:
         decision = self._engine.decide(packet, frame.time)
         if decision is None or decision.detection.standing is Standing.CANDIDATE:
             return
+        key = flow_of(packet)
         rank = _rank(decision.detection)
-        # A flow forgotten at the bound starts anew, but what was reported of it stands.
         reported = self._reports.get(key)
-        if reported is None or rank > _rank(reported.decision.detection):
-            self._reports[key] = FlowReport(
-                packet.protocol.label,
-                format_endpoint(flow.client, flow.client_port),
-                format_endpoint(flow.server, flow.server_port),
-                frame.number,
-                flow.packets,
-                frame.time,
-                decision,
-            )
+        if reported is not None and rank <= _rank(reported.decision.detection):
+            return
+        ends = (
+            format_endpoint(packet.source, packet.source_port),
+            format_endpoint(packet.destination, packet.destination_port),
+        )
+        client, server = ends if sighting.from_client else reversed(ends)
+        self._reports[key] = FlowReport(
+            packet.protocol.label, client, server, frame.number, sighting.packet, frame.time, decision
+        )
+        # ESP and AH are only ever seen; elsewhere a handshake may follow what was proven without one.
+        native = packet.protocol in (Protocol.ESP, Protocol.AH)
+        self._scanner.watch(sighting.slot, Watch.NONE if native or rank == _HANDSHAKE else Watch.ALL)
 
 
 def _rank(detection: Detection) -> int:

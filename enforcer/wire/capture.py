@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
+from enforcer.wire.batch import Records
 from enforcer.wire.frame import CaptureError, Frame
 from enforcer.wire.pcap import is_pcap, read_pcap
 from enforcer.wire.pcapng import SECTION_HEADER, read_pcapng
@@ -21,9 +22,10 @@ class Capture:
     been read, so that position / size is the progress, compressed or not.
     """
 
-    def __init__(self, stream: ByteStream, frames: Iterator[Frame]) -> None:
+    def __init__(self, stream: ByteStream, records: Iterator[Records]) -> None:
         self._stream = stream
-        self._frames = frames
+        self.records = records
+        """The frames many at once; each batch holds until the next one is asked for."""
 
     @property
     def size(self) -> int:
@@ -34,7 +36,7 @@ class Capture:
         return self._stream.position
 
     def __iter__(self) -> Iterator[Frame]:
-        return self._frames
+        return (frame for records in self.records for frame in records)
 
     def __enter__(self) -> Capture:
         return self

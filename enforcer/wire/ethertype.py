@@ -12,15 +12,15 @@ from enforcer.wire.packet import Fragment, NotParsed, Packet
 IPV4 = 0x0800
 IPV6 = 0x86DD
 # IEEE 802.1Q C-tag and S-tag, and two numbers switches used for stacked tags before 802.1ad.
-_VLAN = frozenset({0x8100, 0x88A8, 0x9100, 0x9200})
+VLAN = frozenset({0x8100, 0x88A8, 0x9100, 0x9200})
 _MPLS = frozenset({0x8847, 0x8848})  # RFC 3032 §5, RFC 5332 §3
-_PPPOE_SESSION = 0x8864
+PPPOE_SESSION = 0x8864
 _LLC_LARGEST_LENGTH = 1500  # IEEE 802.3 clause 3.2.6: up to here the field is a length
 
 _SNAP_ETHERTYPE = frozenset({b"\x00\x00\x00", b"\x00\x00\xf8"})  # RFC 1042; IEEE 802.1H bridge tunnel
 
-_PPP_IPV4 = 0x0021
-_PPP_IPV6 = 0x0057
+PPP_IPV4 = 0x0021
+PPP_IPV6 = 0x0057
 _PPP_MPLS = frozenset({0x0281, 0x0283})  # RFC 3032 §4.3
 
 NOT_IP = NotParsed("link payload is not IP")
@@ -38,14 +38,14 @@ def parse_ethertype(ethertype: int, data: bytes, at: int, wire_length: int) -> P
     while True:
         if ethertype in (IPV4, IPV6):
             return parse(data[at:], wire_length - at)
-        if ethertype in _VLAN:
+        if ethertype in VLAN:
             if len(data) < at + 4:
                 return VLAN_TRUNCATED
             ethertype = data[at + 2] << 8 | data[at + 3]
             at += 4
         elif ethertype in _MPLS:
             return _parse_mpls(data, at, wire_length)
-        elif ethertype == _PPPOE_SESSION:
+        elif ethertype == PPPOE_SESSION:
             return parse_pppoe(data, at, wire_length)
         elif ethertype <= _LLC_LARGEST_LENGTH:
             # SNAP may name an EtherType again; each round has moved on by 8 bytes.
@@ -108,7 +108,7 @@ def parse_ppp(data: bytes, at: int, wire_length: int) -> Packet | Fragment | Not
     if not protocol & 1:
         protocol = protocol << 8 | data[at]
         at += 1
-    if protocol in (_PPP_IPV4, _PPP_IPV6):
+    if protocol in (PPP_IPV4, PPP_IPV6):
         return parse(data[at:], wire_length - at)
     if protocol in _PPP_MPLS:
         return _parse_mpls(data, at, wire_length)

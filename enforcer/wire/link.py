@@ -18,7 +18,7 @@ _unpack_tlv_big = Struct(">HH").unpack_from
 _NFULA_PAYLOAD = 9  # linux/netfilter/nfnetlink_log.h
 
 # AF_INET, and AF_INET6 as Linux, Windows, NetBSD/OpenBSD, FreeBSD and Darwin number it.
-_FAMILIES = frozenset({2, 10, 23, 24, 28, 30})
+FAMILIES = frozenset({2, 10, 23, 24, 28, 30})
 
 UNKNOWN_LINK_TYPE = NotParsed("link type not supported")
 LINK_TRUNCATED = NotParsed("link header cut short")
@@ -56,7 +56,7 @@ def _loopback(data: bytes, wire_length: int) -> Packet | Fragment | NotParsed:
     if len(data) < 4:
         return LINK_TRUNCATED
     family = int.from_bytes(data[:4], "little")
-    if family not in _FAMILIES and int.from_bytes(data[:4], "big") not in _FAMILIES:
+    if family not in FAMILIES and int.from_bytes(data[:4], "big") not in FAMILIES:
         return NOT_IP
     return parse(data[4:], wire_length - 4)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from struct import Struct
 
-from enforcer.wire.frame import Frame
-from enforcer.wire.stream import ByteStream
+from enforcer.wire.batch import Batch, Interface, Layout
+from enforcer.wire.stream import ByteStream, Window
 
 _HEADER = 24
 # libpcap's MAXIMUM_SNAPLEN: no link type we read has longer records, so a longer one is damage.
@@ -27,58 +27,59 @@ def is_pcap(head: bytes) -> bool:
     return int.from_bytes(head[:4], "big") in _MAGICS or int.from_bytes(head[:4], "little") in _MAGICS
 
 
-def read_pcap(stream: ByteStream) -> Iterator[Frame]:
-    """The frames of a pcap file, in constant memory.
+def read_pcap(stream: ByteStream) -> Iterator[Batch]:
+    """The frames of a pcap file in batches, in constant memory.
 
     Raises CaptureError at a record that is cut short or absurdly long, after the frames before it.
     """
-    if len(stream.peek(_HEADER)) < _HEADER:
+    head = stream.peek(_HEADER)[:_HEADER]
+    if len(head) < _HEADER:
         raise stream.error(
-            f"ends after {len(stream.peek(_HEADER))} bytes, expected the {_HEADER} of a pcap file header: "
+            f"ends after {len(head)} bytes, expected the {_HEADER} of a pcap file header: "
             "it was cut short while being written or copied, copy it again"
         )
-    buffer = stream.next_chunk()
-    order = ">" if int.from_bytes(buffer[:4], "big") in _MAGICS else "<"
-    magic, link_type = Struct(order + "I16xI").unpack_from(buffer)
+    order = ">" if int.from_bytes(head[:4], "big") in _MAGICS else "<"
+    magic, link_type = Struct(order + "I16xI").unpack_from(head)
     link_type &= 0xFFFF  # the upper half holds the frame check sequence's length
     ticks, extra = _MAGICS[magic]
-    unpack = Struct(order + "IIII").unpack_from
+    layout = Layout(order, extra, False, (Interface(link_type, 0, ticks, 0),))
+    captured_of = Struct(order + "I").unpack_from
     header = 16 + extra
-    number = 0
-    base = 0
+    number = 1
+    window = Window(stream)
+    window.advance(0)
     at = _HEADER
-    while True:
-        end = len(buffer)
+    more = True
+    while more:
+        buffer, end = window.buffer, window.end
         last = end - header
+        starts: list[int] = []
+        append = starts.append
+        captured = 0
         while at <= last:
-            seconds, fraction, captured, length = unpack(buffer, at)
+            (captured,) = captured_of(buffer, at + 8)
             if captured > LONGEST_RECORD:
-                raise stream.error(
-                    f"frame {number + 1} at byte {base + at}: record length {captured}, expected at most "
-                    f"{LONGEST_RECORD}: the file is damaged from here on, copy it again"
-                )
+                break
             start = at + header
             stop = start + captured
             if stop > end:
                 break
-            number += 1
-            yield Frame(
-                number,
-                seconds + fraction / ticks,
-                link_type,
-                buffer[start:stop],
-                length if length > captured else captured,
-            )
+            append(start)
             at = stop
-        chunk = stream.next_chunk()
-        if not chunk:
-            break
-        base += at
-        buffer = buffer[at:] + chunk
+        if starts:
+            yield Batch(buffer, starts, number, layout)
+            number += len(starts)
+        if captured > LONGEST_RECORD:
+            raise stream.error(
+                f"frame {number} at byte {window.base + at}: record length {captured}, expected at most "
+                f"{LONGEST_RECORD}: the file is damaged from here on, copy it again"
+            )
+        more = window.advance(at)
         at = 0
-    if at < end:
-        expected = header + unpack(buffer, at)[2] if at <= last else header
+    left = window.end
+    if left:
+        expected = header + captured_of(window.buffer, 8)[0] if left >= header else header
         raise stream.error(
-            f"frame {number + 1} at byte {base + at}: the file ends after {end - at} bytes of it, expected "
+            f"frame {number} at byte {window.base}: the file ends after {left} bytes of it, expected "
             f"{expected}: it was cut short while being written or copied, copy it again"
         )

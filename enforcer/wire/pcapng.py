@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from struct import Struct
-from typing import NamedTuple
 
+from enforcer.wire.batch import Batch, Interface, Layout, Records
 from enforcer.wire.frame import CaptureError, Frame
-from enforcer.wire.stream import ByteStream
+from enforcer.wire.stream import ByteStream, Window
 
 SECTION_HEADER = b"\x0a\x0d\x0d\x0a"  # the same in both byte orders
 _SECTION, _INTERFACE, _PACKET, _SIMPLE, _ENHANCED = 0x0A0D0D0A, 1, 2, 3, 6
@@ -25,23 +25,17 @@ LONGEST_BLOCK = 16 * 1024 * 1024
 _OPTION_END, _OPTION_TSRESOL, _OPTION_TSOFFSET = 0, 9, 14
 
 
-class _Interface(NamedTuple):
-    link_type: int
-    snap_length: int
-    ticks: float
-    offset: int
-
-
 class _Section:
     """How to read the integers of a section, and the interfaces described in it so far."""
 
     def __init__(self, order: str) -> None:
+        self.order = order
         self.words = Struct(order + "II").unpack_from
         self.enhanced = Struct(order + "IIIII").unpack_from
         self.obsolete = Struct(order + "HHIIII").unpack_from
         self.half_words = Struct(order + "HH").unpack_from
         self.signed = Struct(order + "q").unpack
-        self.interfaces: list[_Interface] = []
+        self.interfaces: list[Interface] = []
 
     def describe(self, body: bytes) -> None:
         """Take an Interface Description's body: link type, reserved, snapshot length, options.
@@ -61,113 +55,161 @@ class _Section:
                 offset = self.signed(value)[0]
             at += 4 + ((length + 3) & ~3)
         link_type = self.half_words(body, 0)[0]
-        self.interfaces.append(_Interface(link_type, self.words(body, 0)[1], ticks, offset))
+        self.interfaces.append(Interface(link_type, self.words(body, 0)[1], ticks, offset))
 
 
-def read_pcapng(stream: ByteStream) -> Iterator[Frame]:
-    """The frames of a pcapng file, in memory bounded by its largest block.
+def read_pcapng(stream: ByteStream) -> Iterator[Records]:
+    """The frames of a pcapng file, in batches where Enhanced Packet Blocks follow each other.
 
-    Simple Packet Blocks carry no time: their frames have 0.0. Raises CaptureError at a block that is cut
-    short or contradicts itself, after the frames before it.
+    Memory is bounded by the largest block. Simple Packet Blocks carry no time: their frames have 0.0. Raises
+    CaptureError at a block that is cut short or contradicts itself, after the frames before it.
     """
-    number = 0
-    base = 0
+    reader = _Reader(stream)
     at = 0
-    buffer = stream.next_chunk()
-    section = _Section(">")
-    while True:
-        end = len(buffer)
-        last = end - _SHORTEST
-        while at <= last:
-            kind, total = section.words(buffer, at)
-            if kind == _SECTION:
-                order = _BYTE_ORDERS.get(buffer[at + 8 : at + 12])
-                if order is None:
-                    raise _damaged(
-                        stream,
-                        base + at,
-                        number,
-                        f"byte-order magic {buffer[at + 8 : at + 12].hex()}, expected 1a2b3c4d or 4d3c2b1a",
-                    )
-                section = _Section(order)
-                total = section.words(buffer, at)[1]
-            if total < _SHORTEST_OF.get(kind, _SHORTEST) or total > LONGEST_BLOCK:
-                raise _damaged(
-                    stream,
-                    base + at,
-                    number,
-                    f"length {total}, expected {_SHORTEST_OF.get(kind, _SHORTEST)} to {LONGEST_BLOCK}",
-                )
-            # Some writers leave the padding to 4 bytes out of the length; it is in the file all the same.
-            size = (total + 3) & ~3
-            stop = at + size
-            if stop > end:
-                break
-            repeated = section.words(buffer, stop - 8)[1]
-            if repeated != total:
-                raise _damaged(stream, base + at, number, f"length {total} at its start, {repeated} at its end")
-            if kind in (_ENHANCED, _PACKET):
-                if kind == _ENHANCED:
-                    index, high, low, captured, length = section.enhanced(buffer, at + 8)
-                else:
-                    index, _, high, low, captured, length = section.obsolete(buffer, at + 8)
-                if captured > size - 32:
-                    raise _damaged(
-                        stream,
-                        base + at,
-                        number,
-                        f"captured length {captured}, expected at most {size - 32} in a block of {size}",
-                    )
-                if index >= len(section.interfaces):
-                    raise _no_interface(stream, base + at, number, index, len(section.interfaces))
-                interface = section.interfaces[index]
-                number += 1
-                start = at + 28
-                yield Frame(
-                    number,
-                    (high << 32 | low) / interface.ticks + interface.offset,
-                    interface.link_type,
-                    buffer[start : start + captured],
-                    length if length > captured else captured,
-                )
-            elif kind == _SIMPLE:
-                if not section.interfaces:
-                    raise _no_interface(stream, base + at, number, 0, 0)
-                interface = section.interfaces[0]
-                length = section.words(buffer, at + 4)[1]
-                captured = min(length, size - 16, interface.snap_length or length)
-                number += 1
-                start = at + 12
-                yield Frame(number, 0.0, interface.link_type, buffer[start : start + captured], length)
-            elif kind == _INTERFACE:
-                section.describe(buffer[at + 8 : stop - 4])
-            elif kind == _SECTION:
-                major = section.half_words(buffer, at + 12)[0]
-                if major != 1:
-                    raise stream.error(
-                        f"section header at byte {base + at}: pcapng version {major}, expected 1: "
-                        "convert it with `editcap -F pcapng`"
-                    )
-            at = stop
-        chunk = stream.next_chunk()
-        if not chunk:
-            break
-        base += at
-        buffer = buffer[at:] + chunk
+    while reader.window.advance(at):
         at = 0
-    if at < end:
-        expected = section.words(buffer, at)[1] if at <= last else _SHORTEST
+        while True:
+            at, starts = reader.enhanced(at)
+            if starts:
+                yield Batch(reader.window.buffer, starts, reader.number + 1, reader.layout())
+                reader.number += len(starts)
+            size = reader.other(at)
+            if size is None:
+                break
+            if reader.frame is not None:
+                yield [reader.frame]
+            at += size
+    left = reader.window.end
+    if left:
+        expected = reader.section.words(reader.window.buffer, 0)[1] if left >= _SHORTEST else _SHORTEST
         raise stream.error(
-            f"block at byte {base + at} after frame {number}: the file ends after {end - at} bytes of it, "
-            f"expected {expected}: it was cut short while being written or copied, copy it again"
+            f"block at byte {reader.window.base} after frame {reader.number}: the file ends after {left} "
+            f"bytes of it, expected {expected}: it was cut short while being written or copied, copy it again"
         )
 
 
-def _damaged(stream: ByteStream, at: int, number: int, found: str) -> CaptureError:
-    return stream.error(
-        f"block at byte {at} after frame {number}: {found}: the file is damaged from here on, copy it again"
-    )
+class _Reader:
+    """Blocks at places of a window. ``number`` counts the frames handed on."""
 
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+        self.window = Window(stream)
+        self.section = _Section(">")
+        self.number = 0
+        self.frame: Frame | None = None
 
-def _no_interface(stream: ByteStream, at: int, number: int, index: int, count: int) -> CaptureError:
-    return _damaged(stream, at, number, f"interface {index}, expected one of the {count} its section describes")
+    def layout(self) -> Layout:
+        """How the Enhanced Packet Blocks found last read: interfaces described later are not among theirs."""
+        return Layout(self.section.order, 0, True, tuple(self.section.interfaces))
+
+    def enhanced(self, at: int) -> tuple[int, list[int]]:
+        """Where the run of sound Enhanced Packet Blocks from ``at`` ends, and where each one's data starts."""
+        buffer, end = self.window.buffer, self.window.end
+        words, fields = self.section.words, self.section.enhanced
+        known = len(self.section.interfaces)
+        starts: list[int] = []
+        append = starts.append
+        last = end - _SHORTEST_OF[_ENHANCED]
+        while at <= last:
+            kind, total = words(buffer, at)
+            if kind != _ENHANCED or not 32 <= total <= LONGEST_BLOCK:
+                break
+            size = (total + 3) & ~3
+            stop = at + size
+            if stop > end or words(buffer, stop - 8)[1] != total:
+                break
+            index, _, _, captured, _ = fields(buffer, at + 8)
+            if captured > size - 32 or index >= known:
+                break
+            append(at + 28)
+            at = stop
+        return at, starts
+
+    def other(self, at: int) -> int | None:
+        """Take in the block at ``at``: its size in bytes, None when the window ends before it does.
+
+        ``frame`` is then its frame, if it has one. Raises CaptureError when the block contradicts itself.
+        """
+        self.frame = None
+        buffer, end = self.window.buffer, self.window.end
+        if at > end - _SHORTEST:
+            return None
+        section = self.section
+        total: int
+        kind, total = section.words(buffer, at)
+        if kind == _SECTION:
+            order = _BYTE_ORDERS.get(bytes(buffer[at + 8 : at + 12]))
+            if order is None:
+                raise self._damaged(
+                    at, f"byte-order magic {buffer[at + 8 : at + 12].hex()}, expected 1a2b3c4d or 4d3c2b1a"
+                )
+            section = self.section = _Section(order)
+            total = section.words(buffer, at)[1]
+        if total < _SHORTEST_OF.get(kind, _SHORTEST) or total > LONGEST_BLOCK:
+            raise self._damaged(
+                at, f"length {total}, expected {_SHORTEST_OF.get(kind, _SHORTEST)} to {LONGEST_BLOCK}"
+            )
+        # Some writers leave the padding to 4 bytes out of the length; it is in the file all the same.
+        size = (total + 3) & ~3
+        if at + size > end:
+            return None
+        repeated = section.words(buffer, at + size - 8)[1]
+        if repeated != total:
+            raise self._damaged(at, f"length {total} at its start, {repeated} at its end")
+        if kind in (_ENHANCED, _PACKET):
+            self.frame = self._packet(kind, at, size)
+        elif kind == _SIMPLE:
+            self.frame = self._simple(at, size)
+        elif kind == _INTERFACE:
+            section.describe(bytes(buffer[at + 8 : at + size - 4]))
+        elif kind == _SECTION:
+            major = section.half_words(buffer, at + 12)[0]
+            if major != 1:
+                raise self._stream.error(
+                    f"section header at byte {self.window.base + at}: pcapng version {major}, expected 1: "
+                    "convert it with `editcap -F pcapng`"
+                )
+        return size
+
+    def _packet(self, kind: int, at: int, size: int) -> Frame:
+        if kind == _ENHANCED:
+            index, high, low, captured, length = self.section.enhanced(self.window.buffer, at + 8)
+        else:
+            index, _, high, low, captured, length = self.section.obsolete(self.window.buffer, at + 8)
+        if captured > size - 32:
+            raise self._damaged(
+                at, f"captured length {captured}, expected at most {size - 32} in a block of {size}"
+            )
+        interface = self._interface(index, at)
+        self.number += 1
+        start = at + 28
+        return Frame(
+            self.number,
+            (high << 32 | low) / interface.ticks + interface.offset,
+            interface.link_type,
+            bytes(self.window.buffer[start : start + captured]),
+            length if length > captured else captured,
+        )
+
+    def _simple(self, at: int, size: int) -> Frame:
+        interface = self._interface(0, at)
+        length = self.section.words(self.window.buffer, at + 4)[1]
+        captured = min(length, size - 16, interface.snap_length or length)
+        self.number += 1
+        start = at + 12
+        data = bytes(self.window.buffer[start : start + captured])
+        return Frame(self.number, 0.0, interface.link_type, data, length)
+
+    def _interface(self, index: int, at: int) -> Interface:
+        interfaces = self.section.interfaces
+        if index >= len(interfaces):
+            raise self._damaged(
+                at, f"interface {index}, expected one of the {len(interfaces)} its section describes"
+            )
+        return interfaces[index]
+
+    def _damaged(self, at: int, found: str) -> CaptureError:
+        return self._stream.error(
+            f"block at byte {self.window.base + at} after frame {self.number}: {found}: the file is damaged from "
+            "here on, copy it again"
+        )

@@ -8,9 +8,13 @@ import zlib
 from io import FileIO
 from pathlib import Path
 
+from enforcer.wire.batch import SLACK
 from enforcer.wire.frame import CaptureError
 
 CHUNK = 256 * 1024
+WINDOW = 4 * 1024 * 1024
+"""Bytes of a capture looked at at once, unless one record is longer."""
+
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -61,7 +65,7 @@ class ByteStream:
         self._file.close()
 
     def peek(self, count: int) -> bytes:
-        """At least ``count`` bytes of what `next_chunk` will return next, or all there are."""
+        """At least ``count`` bytes of what is read next, or all there are."""
         while len(self._pending) < count:
             more = self._more()
             if not more:
@@ -69,20 +73,33 @@ class ByteStream:
             self._pending += more
         return self._pending
 
-    def next_chunk(self) -> bytes:
-        """The next bytes, at most about 256 KiB; empty at the end of the file."""
-        pending, self._pending = self._pending, b""
-        return pending or self._more()
+    def read_into(self, view: memoryview) -> int:
+        """Fill the view from its start with the next bytes; how many they are, 0 only at the end of the file."""
+        if not self._pending and self._inflate is None:
+            try:
+                count = self._file.readinto(view)
+            except OSError as error:
+                raise self._failed(error) from error
+            self.position += count
+            return count
+        data = self._pending or self._more()
+        count = min(len(data), len(view))
+        view[:count] = data[:count]
+        self._pending = data[count:]
+        return count
 
     def _read(self) -> bytes:
         try:
             data = self._file.read(CHUNK)
         except OSError as error:
-            raise self.error(
-                f"reading at byte {self.position} failed ({error.strerror}): check the disk, copy the file again"
-            ) from error
+            raise self._failed(error) from error
         self.position += len(data)
         return data
+
+    def _failed(self, error: OSError) -> CaptureError:
+        return self.error(
+            f"reading at byte {self.position} failed ({error.strerror}): check the disk, copy the file again"
+        )
 
     def _more(self) -> bytes:
         return self._read() if self._inflate is None else self._decompress(self._inflate)
@@ -114,3 +131,41 @@ class ByteStream:
             self._compressed = inflate.unconsumed_tail
             if data:
                 return data
+
+
+class Window:
+    """A stretch of a file's bytes in a buffer that is reused: ``buffer[:end]``, from byte ``base`` of the file."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+        self.buffer = bytearray(WINDOW + SLACK)
+        self.base = 0
+        self.end = 0
+        self._error: CaptureError | None = None
+
+    def advance(self, at: int) -> bool:
+        """Drop what stands before ``at`` and read more behind the rest; False at the end of the file.
+
+        Raises CaptureError where reading fails, once everything before that place has been looked at.
+        """
+        if self._error is not None:
+            raise self._error
+        rest = self.end - at
+        old = self.buffer
+        if 2 * rest > len(old) - SLACK:
+            self.buffer = bytearray(2 * len(old))
+        self.base += at
+        with memoryview(self.buffer) as view:
+            view[:rest] = memoryview(old)[at : self.end]
+            self.end = rest
+            # Compressed data and pipes come in small pieces.
+            while self.end <= (len(self.buffer) - SLACK) // 2:
+                try:
+                    count = self._stream.read_into(view[self.end : -SLACK])
+                except CaptureError as error:
+                    self._error = error
+                    break
+                self.end += count
+                if not count:
+                    break
+        return self.end > rest or self._error is not None

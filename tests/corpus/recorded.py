@@ -47,7 +47,7 @@ def replay(path: Path) -> list[FlowReport]:
     policy = Policy(config, Registry([], None), SessionTable(1.0), Exemptions(config.exempt))
     one = Replay(Engine(policy))
     with open_capture(path) as capture:
-        for _ in one.feed(capture):
+        for _ in one.feed(capture.records):
             pass
     return one.reports()
 
