@@ -1,7 +1,7 @@
 """Makes the package's enforcer.yaml from the commented example (standard input to standard output).
 
-The package has folders of its own for what the daemon remembers, so what the example only shows is switched on; and
-the list has the operator's name for it.
+The package has folders of its own for what the daemon remembers, so what the example only shows is switched on;
+and the list has the operator's name for it.
 """
 
 import re

@@ -35,9 +35,9 @@ Comment: The libraries in /usr/lib/enforcer are bundled as their authors release
 Files: *
 Copyright: the enforcer project
 License: GPL-3.0-or-later
- This program is free software: you can redistribute it and/or modify it under the terms of the GNU General Public
- License as published by the Free Software Foundation, either version 3 of the License, or (at your option) any later
- version.
+ This program is free software: you can redistribute it and/or modify it under the terms of the GNU General
+ Public License as published by the Free Software Foundation, either version 3 of the License, or (at your
+ option) any later version.
  .
  On Debian systems the full text of the GNU General Public License version 3 is in
  /usr/share/common-licenses/GPL-3.

@@ -1,5 +1,8 @@
-"""Makes the manual pages: enforcer(8) and one for each command from their own help, by help2man(1); enforcer.yaml(5)
-from the configuration reference, by lowdown(1)."""
+"""Makes the manual pages.
+
+enforcer(8) and a page for each command come from their own help, by help2man(1); enforcer.yaml(5) from the
+configuration reference, by lowdown(1).
+"""
 
 import subprocess
 import sys
@@ -28,8 +31,8 @@ def write(context: click.Context, others: list[str], folder: Path) -> None:
     """Write a command's page; ``others`` are the pages it refers to."""
     name = context.command_path.replace(" ", "-")
     page = folder / f"{name}.8"
-    # help2man describes what a program prints when asked for help. Prose, a line to a paragraph here, comes without
-    # its indentation: help2man has its own; tables and examples keep theirs.
+    # help2man describes what a program prints when asked for help. Prose, a line to a paragraph here, comes
+    # without its indentation: help2man has its own; tables and examples keep theirs.
     program = folder / name
     text = "\n\n".join(
         part.removeprefix("  ") if "\n" not in part else part for part in context.get_help().split("\n\n")

@@ -1,4 +1,4 @@
-"""Builds the Debian package, for each release in a clean root of it, offline: ``python -m tests.lab.deb`` (make deb).
+"""Builds the Debian package (make deb): for each release in a clean root of it, offline.
 
 What it bundles is pinned with hashes in debian/requirements.lock (make lock). The packages land in dist/.
 """
@@ -84,7 +84,7 @@ def wheels() -> Path:
         return folder
     print("deb: fetching the pinned libraries", file=sys.stderr, flush=True)
     with TemporaryDirectory() as temporary:
-        # Which of them a release needs its own pip says (the markers); what does not apply is fetched all the same.
+        # Which of them a release needs its own pip says (the markers); the others are fetched all the same.
         plain = Path(temporary) / "requirements"
         plain.write_text(re.sub(r"^(\S+==\S+) ;[^\n]*\\$", r"\1 \\", text, flags=re.MULTILINE))
         fetched = Path(temporary) / "wheels"
