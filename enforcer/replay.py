@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from enforcer.bulk.scan import Scanner
 from enforcer.bulk.watch import Sighting, Watch
 from enforcer.engine import Engine
 from enforcer.fingerprints.detection import Detection, Standing
@@ -74,9 +75,6 @@ class Replay:
     """
 
     def __init__(self, engine: Engine) -> None:
-        # NumPy takes a tenth of a second to load, which the gateway's start has no use for.
-        from enforcer.bulk.scan import Scanner
-
         self._engine = engine
         self._scanner = Scanner(FLOWS_KEPT)
         self._reports: dict[Flow, FlowReport] = {}

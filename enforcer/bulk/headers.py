@@ -43,9 +43,10 @@ def read_headers(batch: Batch) -> Headers:
     """The headers of a batch's frames."""
     layout = batch.layout
     octets = np.frombuffer(batch.buffer, np.uint8)
-    starts = np.array(batch.starts, np.int64)
+    places = np.array(batch.places, np.int64)
     words = at_every_byte(octets, layout.order + "u4")
-    captured = words[starts - (layout.gap + 8)].astype(np.int64)
+    captured = words[places].astype(np.int64)
+    starts = places + layout.to_data
     offsets, known = _ip_offsets(batch, octets, starts, captured)
     at = starts + offsets
     left = captured - offsets
@@ -100,7 +101,7 @@ def _ip_offsets(batch: Batch, octets: Bytes, starts: Indices, captured: Indices)
     types = {interface.link_type for interface in interfaces}
     if len(types) == 1:
         return ip_offsets(types.pop(), octets, starts, captured)
-    index = at_every_byte(octets, batch.layout.order + "u4")[starts - (batch.layout.gap + 20)]
+    index = at_every_byte(octets, batch.layout.order + "u4")[starts - (batch.layout.to_data + 12)]
     link_types = np.array([interface.link_type for interface in interfaces])[index]
     offsets = np.zeros_like(starts)
     known = np.zeros(len(starts), np.bool_)

@@ -27,14 +27,14 @@ class Interface(NamedTuple):
 class Layout:
     """How the headers of a batch's records read.
 
-    Four words in byte order ``order`` (``<`` or ``>``) end ``gap`` bytes before a record's data: two of time,
-    then captured and wire length in bytes. ``joined`` says that the time is one 64-bit count of ticks (pcapng)
-    and that the word before it is the interface's index; otherwise it is seconds and ticks (pcap), and there is
-    one interface.
+    Four words in byte order ``order`` (``<`` or ``>``): two of time, then captured and wire length in bytes. The
+    data start ``to_data`` bytes after the start of the captured length. ``joined`` says that the time is one
+    64-bit count of ticks (pcapng) and that the word before it is the interface's index; otherwise it is seconds
+    and ticks (pcap), and there is one interface.
     """
 
     order: str
-    gap: int
+    to_data: int
     joined: bool
     interfaces: Sequence[Interface]
 
@@ -42,16 +42,17 @@ class Layout:
 class Batch:
     """Consecutive records with the same layout.
 
-    ``starts`` are the offsets of their data in ``buffer``, ``number`` is the first one's (1-based in the file).
+    ``places`` are the offsets in ``buffer`` of their captured lengths, which their data follow after
+    ``layout.to_data`` bytes; ``number`` is the first one's (1-based in the file).
     ``buffer`` holds `SLACK` more bytes than the last record ends at, and is reused: it holds until the next
     batch is asked for.
     """
 
-    __slots__ = ("_view", "_word", "_words", "buffer", "layout", "number", "starts")
+    __slots__ = ("_view", "_word", "_words", "buffer", "layout", "number", "places")
 
-    def __init__(self, buffer: bytearray, starts: list[int], number: int, layout: Layout) -> None:
+    def __init__(self, buffer: bytearray, places: list[int], number: int, layout: Layout) -> None:
         self.buffer = buffer
-        self.starts = starts
+        self.places = places
         self.number = number
         self.layout = layout
         self._view = memoryview(buffer)
@@ -59,23 +60,23 @@ class Batch:
         self._word = Struct(layout.order + "I").unpack_from
 
     def __len__(self) -> int:
-        return len(self.starts)
+        return len(self.places)
 
     def __iter__(self) -> Iterator[Frame]:
-        return map(self.frame, range(len(self.starts)))
+        return map(self.frame, range(len(self.places)))
 
     def frame(self, index: int) -> Frame:
         """The record at ``index`` of the batch."""
         layout = self.layout
-        start = self.starts[index]
-        at = start - layout.gap - 16
-        high, low, captured, length = self._words(self.buffer, at)
+        place = self.places[index]
+        high, low, captured, length = self._words(self.buffer, place - 8)
         if layout.joined:
-            interface = layout.interfaces[self._word(self.buffer, at - 4)[0]]
+            interface = layout.interfaces[self._word(self.buffer, place - 12)[0]]
             time = (high << 32 | low) / interface.ticks + interface.offset
         else:
             interface = layout.interfaces[0]
             time = high + low / interface.ticks
+        start = place + layout.to_data
         return Frame(
             self.number + index,
             time,

@@ -42,7 +42,7 @@ def read_pcap(stream: ByteStream) -> Iterator[Batch]:
     magic, link_type = Struct(order + "I16xI").unpack_from(head)
     link_type &= 0xFFFF  # the upper half holds the frame check sequence's length
     ticks, extra = _MAGICS[magic]
-    layout = Layout(order, extra, False, (Interface(link_type, 0, ticks, 0),))
+    layout = Layout(order, 8 + extra, False, (Interface(link_type, 0, ticks, 0),))
     captured_of = Struct(order + "I").unpack_from
     header = 16 + extra
     number = 1
@@ -52,23 +52,23 @@ def read_pcap(stream: ByteStream) -> Iterator[Batch]:
     more = True
     while more:
         buffer, end = window.buffer, window.end
-        last = end - header
-        starts: list[int] = []
-        append = starts.append
+        place = at + 8
+        last = end - header + 8
+        places: list[int] = []
+        append = places.append
         captured = 0
-        while at <= last:
-            (captured,) = captured_of(buffer, at + 8)
+        while place <= last:
+            (captured,) = captured_of(buffer, place)
             if captured > LONGEST_RECORD:
                 break
-            start = at + header
-            stop = start + captured
-            if stop > end:
-                break
-            append(start)
-            at = stop
-        if starts:
-            yield Batch(buffer, starts, number, layout)
-            number += len(starts)
+            append(place)
+            place += header + captured
+        if places and place - 8 > end:
+            place = places.pop()
+        at = place - 8
+        if places:
+            yield Batch(buffer, places, number, layout)
+            number += len(places)
         if captured > LONGEST_RECORD:
             raise stream.error(
                 f"frame {number} at byte {window.base + at}: record length {captured}, expected at most "

@@ -69,10 +69,10 @@ def read_pcapng(stream: ByteStream) -> Iterator[Records]:
     while reader.window.advance(at):
         at = 0
         while True:
-            at, starts = reader.enhanced(at)
-            if starts:
-                yield Batch(reader.window.buffer, starts, reader.number + 1, reader.layout())
-                reader.number += len(starts)
+            at, places = reader.enhanced(at)
+            if places:
+                yield Batch(reader.window.buffer, places, reader.number + 1, reader.layout())
+                reader.number += len(places)
             size = reader.other(at)
             if size is None:
                 break
@@ -100,15 +100,15 @@ class _Reader:
 
     def layout(self) -> Layout:
         """How the Enhanced Packet Blocks found last read: interfaces described later are not among theirs."""
-        return Layout(self.section.order, 0, True, tuple(self.section.interfaces))
+        return Layout(self.section.order, 8, True, tuple(self.section.interfaces))
 
     def enhanced(self, at: int) -> tuple[int, list[int]]:
-        """Where the run of sound Enhanced Packet Blocks from ``at`` ends, and where each one's data starts."""
+        """Where the run of sound Enhanced Packet Blocks from ``at`` ends, and where their captured lengths are."""
         buffer, end = self.window.buffer, self.window.end
         words, fields = self.section.words, self.section.enhanced
         known = len(self.section.interfaces)
-        starts: list[int] = []
-        append = starts.append
+        places: list[int] = []
+        append = places.append
         last = end - _SHORTEST_OF[_ENHANCED]
         while at <= last:
             kind, total = words(buffer, at)
@@ -121,9 +121,9 @@ class _Reader:
             index, _, _, captured, _ = fields(buffer, at + 8)
             if captured > size - 32 or index >= known:
                 break
-            append(at + 28)
+            append(at + 20)
             at = stop
-        return at, starts
+        return at, places
 
     def other(self, at: int) -> int | None:
         """Take in the block at ``at``: its size in bytes, None when the window ends before it does.
