@@ -20,6 +20,8 @@ from enforcer.gateway.sets import statements
 from enforcer.lists import ListError, Lists, load_lists
 from enforcer.policy import AHEAD
 from enforcer.registry.model import Status
+from enforcer.shadow.coverage import Recorded, progress
+from enforcer.shadow.store import Store, StoreError
 from enforcer.subscribers.claims import SessionState
 
 SOCKET_PATH = 107
@@ -31,11 +33,12 @@ RESOLVING = 10.0
 
 @dataclass(slots=True)
 class Report:
-    """What was found: problems (exit code 1), warnings, and facts worth reading."""
+    """What was found: problems (exit code 1), warnings, facts worth reading, and the families that are refused."""
 
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     facts: list[str] = field(default_factory=list)
+    enforced: tuple[Family, ...] = ()
 
 
 def check(path: Path, config: Config, lenient: bool) -> Report:
@@ -45,6 +48,7 @@ def check(path: Path, config: Config, lenient: bool) -> Report:
     lists = _lists(path, config, lenient, now, report)
     _lines(config, report)
     _control(config, report)
+    _shadow(config, report)
     # Own names only are asked here; what the daemon learnt of them and of the world's others is in its memory.
     exemptions = remembered(config.exempt, config.exempt.memory, now, aside=False)
     _resolve(config, exemptions, report)
@@ -128,6 +132,39 @@ def _control(config: Config, report: Report) -> None:
         report.problems.append(
             f"audit.file {audit}: there is no folder {audit.parent}: mkdir -p -m 700 {audit.parent}"
         )
+
+
+def _shadow(config: Config, report: Report) -> None:
+    shadow = config.shadow
+    named = tuple(dict.fromkeys(config.enforce)) if config.mode == "enforce" else ()
+    recorded = Recorded()
+    if shadow.file is None:
+        if named and shadow.period:
+            report.problems.append(
+                "shadow.file is not set: no shadow time is recorded, so what enforce names is never refused; name "
+                "a file (shadow: {file: /var/lib/enforcer/shadow.sqlite}), or refuse without having watched "
+                "(shadow: {period: 0s})"
+            )
+        elif shadow.period:
+            report.warnings.append(
+                "shadow.file is not set: there is nothing for `enforcer report` to read, and no time is recorded "
+                "towards shadow.period, before which nothing is refused"
+            )
+    elif not shadow.file.parent.is_dir():
+        folder = shadow.file.parent
+        report.problems.append(f"shadow.file {shadow.file}: there is no folder {folder}: mkdir -p -m 700 {folder}")
+    else:
+        try:
+            recorded = Store(shadow.file).recorded()
+        except StoreError as error:
+            report.warnings.append(f"{shadow.file}: {error}; without it no shadow time counts as recorded")
+    report.enforced = tuple(each for each in named if recorded.suffices(each, shadow.period))
+    for family in named:
+        if shadow.file is not None and family not in report.enforced:
+            report.warnings.append(
+                f"{family} is not refused yet: {progress(shadow, recorded.shadowed(family))} (shadow.period); "
+                "read what refusing it will do: enforcer report"
+            )
 
 
 def _resolve(config: Config, exemptions: Exemptions, report: Report) -> None:

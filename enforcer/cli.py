@@ -45,6 +45,7 @@ from enforcer.log_command import log as log_command
 from enforcer.log_events import named
 from enforcer.present import console, flows_table
 from enforcer.replay import FlowReport, Replay
+from enforcer.report_command import report as report_command
 from enforcer.subscribers.radius.process import RadiusError
 from enforcer.wire.capture import CaptureError, open_capture
 
@@ -66,6 +67,7 @@ def main() -> None:
       enforcer run --config enforcer.yaml         watch (mode: monitor), read /metrics
       enforcer explain 203.0.113.7                why would this address be refused?
       enforcer log --since 2h                     what did it say lately?
+      enforcer report                             what would enforcing do, and what to mend first?
     """
 
 
@@ -134,8 +136,7 @@ def check(config_path: Path | None, lenient: bool) -> None:
         click.echo(f"ERROR {problem}", err=True)
     if report.problems:
         fail(INPUT, [f"{len(report.problems)} problem{'s' * (len(report.problems) > 1)} found"])
-    enforced = ", ".join(dict.fromkeys(config.enforce)) if config.mode == "enforce" else ""
-    click.echo(f"ok    mode {config.mode}, enforcing {enforced or 'nothing'}")
+    click.echo(f"ok    mode {config.mode}, enforcing {', '.join(report.enforced) or 'nothing'}")
 
 
 @main.command()
@@ -241,3 +242,4 @@ def _progress(files: tuple[Path, ...]) -> Iterator[Callable[[Path, int], None]]:
 
 main.add_command(explain)
 main.add_command(log_command)
+main.add_command(report_command)

@@ -18,6 +18,8 @@ from enforcer.gateway.exempt_keeper import remembered
 from enforcer.lists import ListError, Lists, load_lists
 from enforcer.mobile_networks import TableError
 from enforcer.policy import Policy
+from enforcer.shadow.coverage import Recorded
+from enforcer.shadow.store import Store, StoreError
 
 DEFAULT_CONFIG = Path("/etc/enforcer/enforcer.yaml")
 
@@ -61,7 +63,18 @@ def policy_of(config_path: Path | None, lenient: bool) -> Policy:
     tell(lists)
     with input_errors():
         exemptions = remembered(config.exempt, config.exempt.memory, time.time(), aside=False)
-    return Policy(config, lists.registry, lists.sessions, exemptions)
+    return Policy(config, lists.registry, lists.sessions, exemptions, shadow=recorded(config))
+
+
+def recorded(config: Config) -> Recorded:
+    """The shadow time on disk; none, and a note on standard error, where it cannot be read."""
+    if config.shadow.file is None:
+        return Recorded()
+    try:
+        return Store(config.shadow.file).recorded()
+    except StoreError as error:
+        click.echo(f"note: {config.shadow.file}: {error}", err=True)
+        return Recorded()
 
 
 def tell(lists: Lists) -> None:

@@ -58,6 +58,8 @@ class Line(_Section):
 
     @model_validator(mode="after")
     def _some_address(self) -> Line:
+        if self.name in ("-", "*"):
+            raise ValueError("name: - stands for no line and * for all of them in reports; choose another")
         if not self.prefixes and not self.nas:
             raise ValueError("a line needs prefixes, or nas when its class is mobile")
         for prefix in self.prefixes:
@@ -242,6 +244,31 @@ class HelpConfig(_Section):
     )
 
 
+class ShadowConfig(_Section):
+    """Totals of what enforcing would do, and the time they are taken before anything is enforced."""
+
+    file: Path | None = Field(
+        None,
+        description="Where totals are kept for `enforcer report`; usually /var/lib/enforcer/shadow.sqlite. "
+        "null: none, and nothing is enforced unless period is 0s.",
+    )
+    period: Seconds = Field(
+        7 * 86400,
+        ge=0,
+        description="How long a family is watched, with a list loaded, before it is refused. 0s: not at all.",
+    )
+    retention: Seconds = Field(
+        90 * 86400,
+        description="How long totals are kept; longer than period, for the period is counted from them.",
+    )
+
+    @model_validator(mode="after")
+    def _kept_longer(self) -> ShadowConfig:
+        if self.retention <= self.period:
+            raise ValueError("retention: expected longer than shadow.period, for the period is counted from it")
+        return self
+
+
 class Config(_Section):
     """The whole configuration."""
 
@@ -263,6 +290,7 @@ class Config(_Section):
     metrics: MetricsConfig = Field(MetricsConfig(), description="Prometheus endpoint.")
     control: ControlConfig = Field(ControlConfig(), description="Questions to the running daemon.")
     audit: AuditConfig = Field(AuditConfig(), description="Who asked what.")
+    shadow: ShadowConfig = Field(ShadowConfig(), description="The shadow report.")
     help: HelpConfig = Field(HelpConfig(), description="What the help desk reads out.")
 
     @model_validator(mode="after")

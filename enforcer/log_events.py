@@ -77,6 +77,10 @@ EVENTS: Mapping[str, Event] = {
     "store_away": Event("warning", "The shared store does not answer, or takes no writes."),
     "store_writable": Event("info", "The shared store takes writes again."),
     "store_reread": Event("info", "Every session in the shared store is read anew."),
+    # The shadow report.
+    "shadow_notice": Event("warning", "The totals of the shadow report cannot be read or written."),
+    "shadow_written": Event("info", "The totals of the shadow report are written again."),
+    "shadow_fault": Event("error", "Totals of the shadow report were lost by a fault. Please report it."),
     # What others say.
     "metrics_left_out": Event("warning", "Some metrics could not be read at this scrape.", ("source",)),
     "other": Event("warning", "A library's own word."),

@@ -72,6 +72,7 @@ class HeldBack(StrEnum):
     MONITOR = "mode_is_monitor"
     FAMILY = "family_not_enforced"
     WIFI_CALLING = "wifi_calling_exemptions_unresolved"
+    SHADOW = "shadow_period_not_recorded"
 
 
 class RegistryView(Interface):
@@ -105,11 +106,22 @@ class ExemptionsView(Interface):
         """What of the Wi-Fi calling exemptions is not known at ``now``; None when all is."""
 
 
+class ShadowView(Interface):
+    """What the policy asks of the shadow report's record."""
+
+    def suffices(self, family: Family, period: float) -> bool:
+        """Whether a period, in seconds, has been recorded for a family, now or ever."""
+
+    def shadowed(self, family: Family) -> float:
+        """Seconds recorded for a family."""
+
+
 @dataclass(frozen=True, slots=True)
 class Who:
     """The answer for one end or for the flow, with every fact it rests on.
 
-    ``entry`` is the registration that decided, ``status`` how it stood; ``list_age`` in seconds.
+    ``address`` is the end's, or the packet's source where neither end is a subscriber's. ``entry`` is the
+    registration that decided, ``status`` how it stood; ``list_age`` in seconds.
     """
 
     answer: Answer
@@ -175,12 +187,17 @@ class Policy:
         sessions: SessionsView,
         exemptions: ExemptionsView,
         live: bool = False,
+        shadow: ShadowView | None = None,
     ) -> None:
-        """``live`` says that the times given are this machine's present, not a capture's."""
+        """``live`` says that the times given are this machine's present, not a capture's.
+
+        Without ``shadow`` no shadow time is on record.
+        """
         self.config = config
         self.registry = registry
         self.sessions = sessions
         self.exemptions = exemptions
+        self.shadow = shadow
         self._live = live
         self._enforced = frozenset(config.enforce) if config.mode == "enforce" else frozenset[Family]()
         self._lines: PrefixMap[Line] = PrefixMap()
@@ -233,7 +250,20 @@ class Policy:
             return HeldBack.FAMILY
         if family is Family.IPSEC and self.exemptions.wifi_calling_missing(now) is not None:
             return HeldBack.WIFI_CALLING
+        if not self.shadow_suffices(family):
+            return HeldBack.SHADOW
         return None
+
+    def shadow_suffices(self, family: Family) -> bool:
+        """Whether the shadow period asked for is on record for a family."""
+        period = self.config.shadow.period
+        return period == 0 or (self.shadow is not None and self.shadow.suffices(family, period))
+
+    def judging(self, now: float) -> bool:
+        """Whether anybody can be called unregistered at ``now``: a line is declared, the list loaded and fresh."""
+        as_of = self.registry.as_of
+        fresh = as_of is not None and now - self.config.registry.max_age <= as_of <= now + AHEAD
+        return fresh and bool(self.config.lines)
 
     def is_subscriber(self, address: bytes, interface: str | None, now: float) -> bool:
         """Whether an end is the subscriber's: by interface, by prefix, or as an address of a declared line."""
@@ -267,7 +297,7 @@ class Policy:
                     negative = negative or who
         if doubts:
             return min(doubts, key=lambda who: _UNKNOWN_ORDER.index(who.reason))
-        return negative or Who(Answer.UNKNOWN, Reason.NO_SUBSCRIBER)
+        return negative or Who(Answer.UNKNOWN, Reason.NO_SUBSCRIBER, source)
 
     def end(self, address: bytes, peer: bytes | None, subscriber: bool, family: Family | None, now: float) -> Who:
         """Who is behind one end. A ``peer`` of None asks about no peer in particular."""

@@ -151,4 +151,9 @@ HELD_BACK: dict[HeldBack, Words] = {
         "The operator configures `exempt.wifi_calling`, and its names resolve.",
         "At present VPNs of this kind are not refused here, so that no call over Wi-Fi is cut off.",
     ),
+    HeldBack.SHADOW: Words(
+        "This protocol is only watched until it has been for the whole shadow period (shadow.period).",
+        "The rest of the shadow period; `enforcer report` shows what refusing will do.",
+        "At present VPNs of this kind are not refused here.",
+    ),
 }

@@ -13,6 +13,7 @@ from enforcer.fingerprints.detection import Family
 from enforcer.gateway.control import Answer, Asker, Request
 from enforcer.observe.recent import KEPT
 from enforcer.reasons import HELD_BACK, REASONS
+from enforcer.shadow.coverage import progress
 from enforcer.subscribers.number import normalise
 from enforcer.subscribers.radius.codec import Outcome
 from enforcer.subscribers.radius.process import RadiusProcess
@@ -89,6 +90,7 @@ def _status(daemon: Daemon, now: float) -> list[tuple[str, str]]:
         held_back = daemon.policy.held_back(family, now)
         stance = "enforced" if held_back is None else f"not enforced: {HELD_BACK[held_back].meaning}"
         lines.append((str(family), stance))
+    lines.append(("shadow", _shadow(daemon)))
     missing = daemon.exemptions.wifi_calling_missing(now)
     lines.append(("Wi-Fi calling", f"not known: {missing}" if missing else "known"))
     census = registry.census(now, float(config.registry.grace))
@@ -111,6 +113,20 @@ def _status(daemon: Daemon, now: float) -> list[tuple[str, str]]:
     lines.append(("judged", f"{daemon.worker.packets} packets, {daemon.worker.errors} errors"))
     lines.append(("last reload", "in force" if daemon.reloads.successful else "refused: see the log"))
     return lines
+
+
+def _shadow(daemon: Daemon) -> str:
+    shadow, config = daemon.shadow, daemon.config.shadow
+    if not config.period:
+        return "no shadow period is asked for"
+    if config.file is None:
+        return f"NOTHING IS RECORDED: {progress(config, 0.0)}"
+    waiting = [
+        f"{family} {progress(config, shadow.shadowed(family))}"
+        for family in Family
+        if not daemon.policy.shadow_suffices(family)
+    ]
+    return "; ".join(waiting) or "complete for every family; read it with: enforcer report"
 
 
 def _radius(radius: RadiusProcess | None) -> str:

@@ -45,6 +45,7 @@ from enforcer.observe.refusals import RefusalLog
 from enforcer.policy import Decision, Policy
 from enforcer.registry.model import Network
 from enforcer.registry.standing import listed
+from enforcer.shadow.keeper import Shadow
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class Daemon:
         self._refusals = RefusalLog()
         self.listed = listed(lists.registry, now, float(config.registry.grace))
         self.mailbox = Mailbox()
+        self.shadow = Shadow(config.shadow, now, self.mailbox.post)
         self.reloading = Reloading(self, path, lenient, watch)
         self.stopping = False
         self.turned: float | None = None
@@ -124,6 +126,8 @@ class Daemon:
             queues = [stack.enter_context(contextlib.closing(queue)) for queue in self._bind()]
             self._serve_metrics(stack)
             stack.callback(self._close_sessions)
+            stack.callback(lambda: self.shadow.stop(time.time()))
+            self.shadow.start()
             self.follower.start(self.lists.radius, self.lists.store)
             self._listen_to_control(stack)
             stack.enter_context(handled(self.mailbox.wakeup, self._stop, self._hang_up))
@@ -236,6 +240,7 @@ class Daemon:
             self.recent.expire(now)
             self._engine.expire(now, FORGOTTEN_AT_ONCE)
         self.reloading.reconsider(now)
+        self.shadow.tick(now, self.policy)
         self._stance.report(self.config, self.policy, now)
         self.manager.turn(self.summary(now))
 
@@ -264,6 +269,7 @@ class Daemon:
     def judge_anew(self, now: float) -> None:
         """Judge by what config, lists and exemptions are since now."""
         self._use_file(self.lists, now)
+        self.shadow.reconfigure(self.config.shadow)
         self._engine.policy = self._policy()
 
     def took_effect(self, before: Config, now: float) -> None:
@@ -301,12 +307,13 @@ class Daemon:
             self.follower.replace_all(lists.sessions, now)
 
     def _policy(self) -> Policy:
-        return Policy(self.config, self.lists.registry, self.follower, self.exemptions, live=True)
+        return Policy(self.config, self.lists.registry, self.follower, self.exemptions, True, self.shadow)
 
     def _observe(self, decision: Decision) -> None:
         self.decisions(decision)
         self._refusals(decision)
         self.recent.add(decision, time.time())
+        self.shadow.observe(decision)
 
     def _start_resolving(self) -> None:
         self.keeper = ExemptKeeper(

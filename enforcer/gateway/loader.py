@@ -30,6 +30,7 @@ RESTART_ONLY = (
         f"sessions.{name}"
         for name in ("ttl", "capacity", "snapshot", "store", "store_password_file", "store_ca_file")
     ),
+    "shadow.file",
 )
 """Settings that a reload refuses to change: what they made is in use until the end."""
 

@@ -8,6 +8,7 @@ from enforcer.config import Config
 from enforcer.fingerprints.detection import Family
 from enforcer.log_events import named
 from enforcer.policy import HeldBack, Policy
+from enforcer.shadow.coverage import progress
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,16 @@ class Stance:
                     "IPSEC IS NOT ENFORCED: it carries everyone's Wi-Fi calling, emergency calls among it, and "
                     "the exemptions for it are not known (%s). It is monitored until they are.",
                     policy.exemptions.wifi_calling_missing(now),
+                    extra=named("not_enforcing", family=str(family), reason=str(held_back)),
+                )
+            elif held_back is HeldBack.SHADOW:
+                shadowed = 0.0 if policy.shadow is None else policy.shadow.shadowed(family)
+                log.warning(
+                    "%s IS NOT ENFORCED: it is only watched for the shadow period first (%s). Time counts while "
+                    "lines are declared and the list is loaded and fresh; then it is enforced. What that will do: "
+                    "enforcer report",
+                    family.upper(),
+                    progress(config.shadow, shadowed),
                     extra=named("not_enforcing", family=str(family), reason=str(held_back)),
                 )
             elif held_back is None:

@@ -209,6 +209,7 @@ class Gateway:
             "numbers": {"key_file": "key"},
             "sessions": {"file": "sessions.csv"},
             "metrics": {"listen": f"127.0.0.1:{_METRICS_PORT}"},
+            "shadow": {"period": "0s"},
         }
         if setup.wifi_calling:
             configuration["exempt"] = {

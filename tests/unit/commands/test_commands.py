@@ -39,7 +39,7 @@ def check(folder: Path, lines: Sequence[str]) -> Result:
 
 def test_what_is_enforced_in_mode_monitor_is_nothing(tmp_path: Path) -> None:
     assert "mode monitor, enforcing nothing" in check(tmp_path, ["enforce: [openvpn]"]).output
-    both = ["mode: enforce", "enforce: [openvpn, wireguard, openvpn]"]
+    both = ["mode: enforce", "enforce: [openvpn, wireguard, openvpn]", "shadow: {period: 0s}"]
     assert "mode enforce, enforcing openvpn, wireguard" in check(tmp_path, both).output
 
 

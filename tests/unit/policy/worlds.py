@@ -83,6 +83,7 @@ class World:
             ],
             "exempt": {"wifi_calling": {"networks": ["410-01"]}},
             "sessions": {"ttl": int(TTL)},
+            "shadow": {"period": 0},
             **self.settings,
         }
         config = Config.model_validate(settings)
