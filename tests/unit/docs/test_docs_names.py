@@ -23,10 +23,7 @@ SUFFIXES = ("", "_total", "_bucket", "_sum", "_count")
 OF_OTHERS = frozenset({"br_netfilter", "nf_conntrack", "nf_flowtable", "nft_queue", "nft_flow_offload"})
 """The kernel's names."""
 
-NETWORK = re.compile(r"[\d.]+/\d+")
-
-MADE = (".venv/", "build/")
-"""Where what `make` makes is put."""
+FOLDERS = ("enforcer", "tests", "docs", "config", "systemd", "debian", "pcaps", ".ci")
 
 
 def inline(path: Path) -> Iterator[tuple[int, str]]:
@@ -66,9 +63,13 @@ def words_of_the_code(repository: Path) -> frozenset[str]:
 
 
 @cache
+def rooms(repository: Path) -> tuple[str, ...]:
+    return tuple(path.name for path in (repository / "enforcer").iterdir() if path.is_dir())
+
+
+@cache
 def files(repository: Path) -> tuple[str, ...]:
-    folders = ("enforcer", "tests", "docs", "config", "systemd", "pcaps", "packaging", "debian", ".ci")
-    found = [path for folder in folders for path in (repository / folder).rglob("*")]
+    found = [path for folder in FOLDERS for path in (repository / folder).rglob("*")]
     return tuple(f"/{path.relative_to(repository)}" for path in found) + tuple(
         f"/{path.name}" for path in repository.iterdir()
     )
@@ -86,11 +87,7 @@ def trouble(repository: Path, word: str) -> str | None:
     """Why a word that a page writes as code is wrong; None when it is known, or of no kind that can be checked."""
     if re.fullmatch(r"test_\w+", word):
         return None if word in defined_tests(repository) else "no such test"
-    if (
-        re.fullmatch(r"(?:[\w.-]+/)+[\w.-]*|[\w/-]+\.py", word)
-        and not word.startswith(MADE)
-        and not NETWORK.fullmatch(word)
-    ):
+    if re.fullmatch(r"[\w./-]+\.py", word) or word.partition("/")[0] in (*FOLDERS, *rooms(repository)):
         path = "/" + word.rstrip("/")
         return None if any(one.endswith(path) for one in files(repository)) else "no such file or folder"
     if re.fullmatch(r"enforcer_\w+", word):
