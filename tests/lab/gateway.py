@@ -97,7 +97,7 @@ class Gateway:
         """Start the daemon and wait until it is ready, and, where it enforces IPsec, knows the exemptions."""
         self._ruleset_before = self.ruleset()
         if self.setup.wifi_calling:
-            self._resolver = _resolver(self.lab)
+            self._resolver = resolver(self.lab)
         self._process = self.lab.gateway.popen(
             [str(ENFORCER), "run", "--config", str(self.config)], "enforcer", environment={"PYTHONUNBUFFERED": "1"}
         )
@@ -235,7 +235,8 @@ def _networks(line: Line) -> tuple[str, str]:
     return str(line.ip4.network), str(line.ip6.network)
 
 
-def _resolver(lab: Lab) -> Process:
+def resolver(lab: Lab) -> Process:
+    """A DNS server at the internet's node that knows the home network's ePDG and N3IWF, and no other name."""
     process = lab.internet.popen(
         [
             *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts"),
