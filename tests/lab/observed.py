@@ -14,15 +14,18 @@ from datetime import UTC, datetime, timedelta
 
 from tests.lab import radius
 from tests.lab.gateway import NUMBER, Gateway, Setup, registrations
-from tests.lab.network import COMPANY, MOBILE, Lab, Node
+from tests.lab.network import COMPANY, MOBILE, Lab
 from tests.lab.openvpn import TLS_CRYPT, OpenVpnServer
 from tests.lab.pki import Pki
 from tests.lab.processes import LabError
+from tests.lab.store import Store
 from tests.lab.strongswan import IKEV2, IkeServer
 from tests.lab.variants import MakeClient
 from tests.lab.wireguard import WireGuardServer
 
 METRICS = "127.0.0.1:9469"
+_FORMER = [str(COMPANY.ip4.network[host]) for host in (71, 72, 70)]
+"""Addresses beside the company's own whose registration has ended, was revoked, has not begun."""
 _SERVERS = {"bras-1": "127.0.0.11", "bras-2": "127.0.0.12"}
 """Access servers: their names, and the loopback addresses they send from."""
 
@@ -32,6 +35,7 @@ class Observed:
 
     def __init__(self, lab: Lab, pki: Pki) -> None:
         self.lab = lab
+        self.store = Store(lab.new_folder("store"))
         secret = lab.new_folder("radius") / "secret"
         secret.touch(mode=0o600)
         secret.write_bytes(radius.SECRET)
@@ -40,7 +44,7 @@ class Observed:
             for name, address in _SERVERS.items()
         ]
         extra: dict[str, dict[str, object]] = {
-            "sessions": {"file": None},
+            "sessions": {"file": None, "store": self.store.url},
             "radius": {"listen": ["127.0.0.1:1813"], "clients": clients},
         }
         self.gateway = Gateway(lab, Setup(enforce=("wireguard",), rows=_rows(), sessions={}, extra=extra))
@@ -49,6 +53,9 @@ class Observed:
         }
         for name, address in (*_SERVERS.items(), ("stray", "127.0.0.13")):
             self._accounting[name].bind((address, 0))
+        company = lab.subscriber("company")
+        for former in _FORMER:
+            company.run(["ip", "address", "add", f"{former}/32", "dev", company.interface])
         self._identifiers = itertools.count()
         self._makers = self._start_servers(pki)
         self._random = random.Random(1)
@@ -79,26 +86,43 @@ class Observed:
         if failed:
             raise failed[0]
 
+    def close(self) -> None:
+        """Stop what the lab does not stop by itself."""
+        self.store.process.stop()
+
     def _beat(self, beat: int) -> None:
-        wave = 1 + math.sin(beat / 40)
-        # Before the first session of the mobile line is told, nobody knows whose it is.
+        wave = 1 + math.sin(beat / 120)
         for subscriber, most in (("company", 6), ("stranger", 2), ("home", 3), ("mobile", 2)):
             for _ in range(self._random.randrange(1 + round(most * wave))):
-                _initiate(self.lab.subscriber(subscriber), self.lab.internet.ip4)
+                self._initiate(subscriber)
+        for address, every in zip(_FORMER, (5, 9, 14), strict=True):
+            if beat % every == 0:
+                self._initiate("company", address)
         if beat % 4 == 2:
-            self._account("bras-1", radius.session(address=str(MOBILE.ip4.ip), number=NUMBER.encode()))
-            self._account("bras-2", radius.session(session_id=b"s-2", address="100.64.1.77", nas=b"bras-2"))
+            status = radius.START if beat < 4 else radius.INTERIM
+            self._account("bras-1", radius.session(status, address=str(MOBILE.ip4.ip), number=NUMBER.encode()))
+            self._account("bras-2", radius.session(status, b"s-2", address="100.64.1.77", nas=b"bras-2"))
         if beat % 12 == 3:
             self._account("bras-2", radius.session(), b"a wrong secret")
+        if beat % 16 == 5:
             self._account("stray", radius.session())
+        if beat % 8 == 6:
             self._account("bras-1", radius.session(session_id=b"s-3", number=b"", address="100.64.1.78"))
-        if beat % 60 == 30:
+        if beat % 240 == 30:
             # Another claim of the mobile line's address: for a while nobody knows whose it is.
             claim = radius.session(session_id=b"s-4", address=str(MOBILE.ip4.ip), nas=b"bras-2")
             self._account("bras-2", claim)
-        if beat % 60 == 45:
+        if beat % 240 == 45:
             claim = radius.session(radius.STOP, b"s-4", address=str(MOBILE.ip4.ip), nas=b"bras-2")
             self._account("bras-2", claim)
+
+    def _initiate(self, subscriber: str, source: str = "") -> None:
+        """One WireGuard initiation as anybody on the path sees it (paper §5.4.2): its keys and MACs are random."""
+        message = b"\x01\x00\x00\x00" + os.urandom(128) + bytes(16)
+        node = self.lab.subscriber(subscriber)
+        with node.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender, suppress(OSError):
+            sender.bind((source, 0))
+            sender.sendto(message, (self.lab.internet.ip4, 51820))
 
     def _account(self, server: str, attributes: list[radius.Attribute], secret: bytes = radius.SECRET) -> None:
         stamp = radius.integer(radius.EVENT_TIMESTAMP, int(time.time()))
@@ -117,13 +141,6 @@ class Observed:
             (openvpn.client, "home"),
             (wireguard.client, "mobile"),
         ]
-
-
-def _initiate(node: Node, server: str) -> None:
-    """One WireGuard initiation as anybody on the path sees it (paper §5.4.2): its keys and MACs are random."""
-    message = b"\x01\x00\x00\x00" + os.urandom(128) + bytes(16)
-    with node.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender, suppress(OSError):
-        sender.sendto(message, (server, 51820))
 
 
 def _rows() -> tuple[str, ...]:
