@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Queue
 
 from enforcer.config import ShadowConfig
 from enforcer.fingerprints.detection import Family
@@ -25,9 +24,6 @@ log = logging.getLogger(__name__)
 
 SAVE = 300.0
 """Seconds between two writes: a daemon that is killed loses as much of its shadow period."""
-
-RETRY = 60.0
-"""Seconds until a write is tried again for a period that would have passed."""
 
 UNWRITTEN = 10_000
 """Batches kept while the disk takes none, the oldest given up first: about a month."""
@@ -57,7 +53,7 @@ class Shadow:
             for notice in notices:
                 log.warning("%s", notice, extra=named("shadow_notice"))
         self._coverage = Coverage(recorded)
-        self._save_at = self._hurry_at = 0.0
+        self._save_at = 0.0
 
     def suffices(self, family: Family, period: float) -> bool:
         """Whether a period, in seconds, is on disk for a family, or was once."""
@@ -67,9 +63,9 @@ class Shadow:
         """Seconds of a family's shadow time on disk."""
         return self._coverage.recorded.shadowed(family)
 
-    def start(self) -> None:
-        """Begin to write."""
-        self._save_at = time.monotonic() + SAVE
+    def start(self, clock: float) -> None:
+        """Begin to write; ``clock`` in monotonic seconds."""
+        self._save_at = clock + SAVE
         if self._recorder is not None:
             self._recorder.start()
 
@@ -82,18 +78,16 @@ class Shadow:
         if self._recorder is not None:
             self._totals.observe(decision)
 
-    def tick(self, now: float, policy: Policy) -> None:
-        """What is due by the clock; ``now`` in epoch seconds."""
+    def tick(self, now: float, clock: float, policy: Policy) -> None:
+        """What is due by the clock; ``now`` in epoch seconds, ``clock`` in monotonic ones."""
         if self._recorder is None:
             return
-        clock = time.monotonic()
         refused = [family for family in Family if policy.held_back(family, now) is None]
         self._coverage.tick(now, clock, policy.judging(now), refused)
         hour = self._totals.roll(now)
-        hurry = clock >= self._hurry_at and self._coverage.completes(self._config.period)
-        if hour is None and clock < self._save_at and not hurry:
+        if hour is None and clock < self._save_at and not self._coverage.completes(self._config.period):
             return
-        self._save_at, self._hurry_at = clock + SAVE, clock + RETRY
+        self._save_at = clock + SAVE
         self._post(self._recorder, now, hour)
 
     def stop(self, now: float) -> None:
@@ -117,7 +111,7 @@ class Recorder:
         self._ledger = Ledger()
         self._unwritten: deque[Batch] = deque(maxlen=UNWRITTEN)
         self._failing = False
-        self._jobs: SimpleQueue[_Job] = SimpleQueue()
+        self._jobs: Queue[_Job] = Queue()
         self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
 
     def start(self) -> None:
@@ -129,9 +123,8 @@ class Recorder:
         self._jobs.put(job)
 
     def join(self) -> None:
-        """Wait for the last job."""
-        if self._thread.is_alive():
-            self._thread.join()
+        """Wait until all that was posted was tried."""
+        self._jobs.join()
 
     def _run(self) -> None:
         last = False
@@ -142,6 +135,8 @@ class Recorder:
                 self._take(job)
             except Exception:
                 log.exception("totals of the shadow report were lost", extra=named("shadow_fault"))
+            finally:
+                self._jobs.task_done()
 
     def _take(self, job: _Job) -> None:
         figures = Figures() if job.hour is None else self._ledger.take(job.hour)

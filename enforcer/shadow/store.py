@@ -83,6 +83,9 @@ class Store:
             return Recorded(), []
         try:
             with self._open(write=False) as database:
+                (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+                if found != "ok":
+                    raise DamagedError(f"is not understood ({found})")
                 return _recorded(database), []
         except DamagedError as error:
             told = f"{error}; the shadow period is recorded anew; {set_aside(self.path, now)}"
