@@ -126,8 +126,8 @@ class Daemon:
             queues = [stack.enter_context(contextlib.closing(queue)) for queue in self._bind()]
             self._serve_metrics(stack)
             stack.callback(self._close_sessions)
+            self.shadow.start(time.monotonic())
             stack.callback(lambda: self.shadow.stop(time.time()))
-            self.shadow.start()
             self.follower.start(self.lists.radius, self.lists.store)
             self._listen_to_control(stack)
             stack.enter_context(handled(self.mailbox.wakeup, self._stop, self._hang_up))
@@ -240,7 +240,7 @@ class Daemon:
             self.recent.expire(now)
             self._engine.expire(now, FORGOTTEN_AT_ONCE)
         self.reloading.reconsider(now)
-        self.shadow.tick(now, self.policy)
+        self.shadow.tick(now, time.monotonic(), self.policy)
         self._stance.report(self.config, self.policy, now)
         self.manager.turn(self.summary(now))
 
