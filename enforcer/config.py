@@ -102,7 +102,7 @@ class NumbersConfig(_Section):
 
     region: Country = Field("PK", description="Country whose national number format is understood.")
     key_file: Path | None = Field(
-        None, description="Root-only file of at least 32 random bytes; numbers are tagged with it."
+        None, description="Secret file of at least 32 random bytes; numbers are tagged with it."
     )
     former_key_files: tuple[Path, ...] = Field(
         (), description="Keys in use before: sessions tagged with them are still recognised."
@@ -125,7 +125,7 @@ class SessionsConfig(_Section):
     store: str | None = Field(
         None, description="redis:// or rediss:// of a store that many gateways share; null for none."
     )
-    store_password_file: Path | None = Field(None, description="Root-only file with the store's password.")
+    store_password_file: Path | None = Field(None, description="Secret file with the store's password.")
     store_ca_file: Path | None = Field(None, description="Certificate of the store's authority (rediss).")
 
 
@@ -134,7 +134,7 @@ class RadiusClient(_Section):
 
     name: str = Field(min_length=1, max_length=40, description="A short name for logs and metrics.")
     addresses: tuple[Network, ...] = Field(min_length=1, description="Addresses or prefixes it sends from.")
-    secret_file: Path = Field(description="Root-only file with the shared secret.")
+    secret_file: Path = Field(description="Secret file with the shared secret.")
 
 
 class RadiusConfig(_Section):

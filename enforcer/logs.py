@@ -5,6 +5,7 @@ Under systemd each line begins with its priority as ``<N>`` (sd-daemon(3), "Logg
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
 import os
@@ -68,6 +69,8 @@ def to_standard_error() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
+    # Where it was when a signal ended it, the watchdog's among them: files, lines and functions, in plain lines.
+    faulthandler.enable()
     threading.excepthook = lambda hook: _uncaught(hook.exc_type, hook.exc_value, hook.exc_traceback)
 
 

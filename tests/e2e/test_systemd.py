@@ -61,7 +61,7 @@ def service(installed: Service) -> Iterator[Service]:
 def journal(service: Service) -> list[dict[str, object]]:
     """The daemon's own lines."""
     lines = service.machine.journal("enforcer", "_COMM=python3").splitlines()
-    return [json.loads(line) for line in lines]
+    return [json.loads(line) for line in lines if line.startswith("{")]
 
 
 def logged(service: Service, event: str) -> list[dict[str, object]]:
@@ -222,6 +222,9 @@ def test_a_stalled_loop_is_restarted_and_nobody_notices(service: Service, wiregu
     print(f"\nstalled: restarted after {restarted:.1f} s, deciding after {decided:.1f} s; ", end="")
     print(f"{innocent.sent} innocent datagrams and {sum(one.sent for one in pings)} pings, none lost")
     assert service.property("MainPID") != before
+    # Where it was stuck is said.
+    said = service.machine.journal("enforcer", "_COMM=python3")
+    assert re.search(r'File ".*daemon\.py", line \d+ in _loop$', said, re.MULTILINE)
     assert innocent.complete, f"{innocent.lost} of {innocent.sent} innocent datagrams lost"
     assert sum(one.lost for one in pings) == 0
     assert sum(one.sent for one in pings) > 20
@@ -248,7 +251,7 @@ def test_a_reload_is_waited_for(service: Service, wireguard: WireGuardServer) ->
 def test_the_log_is_in_the_journal_with_priorities_and_names_nobody(service: Service) -> None:
     service.machine.run(["enforcer", "explain", str(STRANGER.ip4.ip)])
     lines = service.machine.journal("enforcer", "_COMM=python3", "--output=json").splitlines()
-    entries = [json.loads(line) for line in lines]
+    entries = [entry for entry in map(json.loads, lines) if entry["MESSAGE"].startswith("{")]
     priorities = {json.loads(entry["MESSAGE"])["level"]: entry["PRIORITY"] for entry in entries}
     assert priorities.items() >= {"info": "6", "error": "3"}.items()
     # A bad row is quoted with its field, so that it can be put right.

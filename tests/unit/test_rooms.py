@@ -20,6 +20,7 @@ CORE = (
     "enforcer.explain",
     "enforcer.explanation",
     "enforcer.fingerprints",
+    "enforcer.log_events",
     "enforcer.policy",
     "enforcer.problems",
     "enforcer.reasons",
