@@ -25,6 +25,8 @@ from enforcer.fingerprints.detection import Family
 from enforcer.gateway.loader import RESTART_ONLY
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+WIDTH = 88
+"""Columns of the commands' help: as many as a page shows."""
 EXAMPLE = REPOSITORY / "config" / "enforcer.example.yaml"
 
 _TYPES: tuple[tuple[Any, str, str], ...] = (
@@ -118,10 +120,8 @@ def configuration() -> str:
 def commands() -> str:
     """The page of every command, in its own words."""
     parts = [_COMMANDS]
-    for words, command in _all_commands():
-        name = " ".join(words)
-        context = click.Context(command, info_name=name, terminal_width=96, max_content_width=96)
-        parts.append(f"## `{name}`\n\n```text\n{command.get_help(context)}\n```\n\n")
+    for context in _all_commands():
+        parts.append(f"## `{context.command_path}`\n\n```text\n{context.get_help()}\n```\n\n")
     return "".join(parts).rstrip() + "\n"
 
 
@@ -247,10 +247,13 @@ def _sections(text: str) -> dict[str, str]:
     return found
 
 
-def _all_commands() -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    yield ("enforcer",), main
-    for name in main.list_commands(click.Context(main)):
-        yield ("enforcer", name), main.commands[name]
+def _all_commands() -> Iterator[click.Context]:
+    group = click.Context(
+        main, info_name="enforcer", terminal_width=WIDTH, max_content_width=WIDTH, **main.context_settings
+    )
+    yield group
+    for name in main.list_commands(group):
+        yield click.Context(main.commands[name], info_name=name, parent=group)
 
 
 if __name__ == "__main__":
