@@ -43,7 +43,7 @@ def world(lab: Lab, pki: Pki) -> Iterator[World]:
             raise LabError(f"{program} not found: run `make setup`")
     observed = Observed(lab, pki)
     proxy = MetricsProxy(lab.gateway)
-    prometheus = Prometheus(lab.gateway, f"127.0.0.1:{PORT}", credentials=proxy.credentials)
+    prometheus = Prometheus(lab.gateway, f"127.0.0.1:{PORT}", credentials=proxy.credentials, at_once=True)
     with observed.gateway:
         proxy.start()
         prometheus.start()

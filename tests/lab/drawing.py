@@ -118,7 +118,7 @@ class Sheet:
             named = model["options"]["textMode"] == "value_and_name"
             middle = y + (height - 8) / 2
             ink = "white" if filled else color
-            size = min(15.0, each / len(text))
+            size = min(15.0, each / (1.15 * len(text)))
             centred: dict[str, Any] = {"color": ink, "ha": "center", "va": "center"}
             self._text(left + each / 2, middle + (9 if named else 0), text, size, weight="bold", **centred)
             if named:

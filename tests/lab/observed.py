@@ -99,9 +99,12 @@ class Observed:
             if beat % every == 0:
                 self._initiate("company", address)
         if beat % 4 == 2:
-            status = radius.START if beat < 4 else radius.INTERIM
-            self._account("bras-1", radius.session(status, address=str(MOBILE.ip4.ip), number=NUMBER.encode()))
-            self._account("bras-2", radius.session(status, b"s-2", address="100.64.1.77", nas=b"bras-2"))
+            # A new session each time the other claim (below) is over.
+            number, since = divmod(beat + 240 - 46, 240)
+            status = radius.START if beat < 4 or since < 4 else radius.INTERIM
+            name, address = f"s-1-{number}".encode(), str(MOBILE.ip4.ip)
+            self._account("bras-1", radius.session(status, name, NUMBER.encode(), address))
+            self._account("bras-2", radius.session(radius.INTERIM, b"s-2", address="100.64.1.77", nas=b"bras-2"))
         if beat % 12 == 3:
             self._account("bras-2", radius.session(), b"a wrong secret")
         if beat % 16 == 5:

@@ -29,19 +29,23 @@ class Prometheus:
     """Scrapes ``target`` (host:port) as prometheus.example.yaml says, every ``interval`` seconds.
 
     Without ``credentials`` (password file, authority's file) it scrapes plain HTTP. The alerts are those of
-    enforcer.rules.yaml, but fire at once.
+    enforcer.rules.yaml; ``at_once`` they do not wait for what their ``for`` says.
     """
 
     def __init__(
-        self, node: Node, target: str, interval: int = 1, credentials: tuple[Path, Path] | None = None
+        self,
+        node: Node,
+        target: str,
+        interval: int = 1,
+        credentials: tuple[Path, Path] | None = None,
+        at_once: bool = False,
     ) -> None:
         self._node = node
         self._folder = node.lab.new_folder("prometheus")
         self._process: Process | None = None
         rules = yaml.safe_load((CONFIG / "prometheus" / "enforcer.rules.yaml").read_text())
-        for group in rules["groups"]:
-            for rule in group["rules"]:
-                rule["for"] = "0s"
+        for rule in (rule for group in rules["groups"] for rule in group["rules"] if at_once):
+            rule["for"] = "0s"
         (self._folder / "enforcer.rules.yaml").write_text(yaml.safe_dump(rules))
         config = yaml.safe_load((CONFIG / "prometheus" / "prometheus.example.yaml").read_text())
         config["global"] = {"scrape_interval": f"{interval}s", "evaluation_interval": f"{interval}s"}
