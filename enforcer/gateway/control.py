@@ -32,8 +32,8 @@ LONGEST_REQUEST = 4096
 CLIENT_SECONDS = 2.0
 """Seconds a client has to send its request, and to take each part of the answer."""
 
-ANSWER_SECONDS = 60.0
-"""Seconds the daemon may take: a reload of a long list is waited for."""
+ANSWER_SECONDS = 300.0
+"""Seconds the daemon may take: a reload is waited for, and a million entries take a busy machine a minute."""
 
 ACCEPT_AGAIN = 1.0
 """Seconds until clients are accepted again when the kernel could not (no descriptor is free)."""
