@@ -1,4 +1,4 @@
-"""docs/metrics.md has every metric as it is; ``python -m tests.unit.observe.test_documented_metrics`` writes it."""
+"""docs/metrics.md has every metric as it is; written by ``python -m tests.unit.observe.test_documented_metrics``."""
 
 from __future__ import annotations
 
