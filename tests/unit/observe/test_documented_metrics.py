@@ -1,4 +1,4 @@
-"""docs/metrics.md has every metric as it is; written by ``python -m tests.unit.observe.test_documented_metrics``."""
+"""docs/metrics.md has every metric: ``python -m tests.unit.observe.test_documented_metrics`` writes it."""
 
 from __future__ import annotations
 
