@@ -26,6 +26,9 @@ READING = 5.0
 ANSWERING = 5.0
 """Seconds a client has to take each part of its answer, and a scrape waits for the one before it."""
 
+PAUSE = 0.1
+"""Seconds between two scrapes: clients that ask without end must not take from the verdicts what one does not."""
+
 HEAD_BYTES = 8192
 """The longest request. Prometheus sends some 300 bytes."""
 
@@ -53,6 +56,7 @@ class Endpoint(TCPServer):
         self.registry = registry
         self.probes = {"/healthz": healthy, "/readyz": ready}
         self.scraping = threading.Lock()
+        self.scraped = float("-inf")
         self._free = threading.BoundedSemaphore(CLIENTS)
         super().__init__((host, port), _Handler)
         threading.Thread(target=self.serve_forever, args=(0.1,), name="metrics", daemon=True).start()
@@ -113,14 +117,15 @@ class _Handler(MetricsHandler):
             self._say(HTTPStatus.NOT_FOUND, f"nothing here; there is {_PATHS}")
 
     def _scrape(self) -> None:
-        # One at a time: many clients must not take from the verdicts what one does not.
         if not self.server.scraping.acquire(timeout=ANSWERING):
             self._say(HTTPStatus.SERVICE_UNAVAILABLE, "another scrape takes long; try again")
             return
         client, self.wfile = self.wfile, io.BytesIO()
         try:
+            time.sleep(max(0.0, self.server.scraped + PAUSE - time.monotonic()))
             super().do_GET()
         finally:
+            self.server.scraped = time.monotonic()
             self.server.scraping.release()
             answer, self.wfile = self.wfile.getvalue(), client
         self.wfile.write(answer)

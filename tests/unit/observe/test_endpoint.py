@@ -147,6 +147,13 @@ def serving() -> int:
     return sum(thread.name == http.SERVING for thread in threading.enumerate())
 
 
+def test_clients_that_ask_without_end_get_ten_answers_a_second(world: World) -> None:
+    began = time.monotonic()
+    for _ in range(5):
+        assert world.get("/metrics")[0].status == 200
+    assert time.monotonic() - began >= 4 * http.PAUSE
+
+
 def _ended(connection: socket.socket) -> bool:
     """Whether the other side ended it without an answer."""
     try:
