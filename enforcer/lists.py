@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from enforcer.config import Config
 from enforcer.config_fields import split_listen
 from enforcer.problems import Findings, Notice, Problem
+from enforcer.registry.known import Known
 from enforcer.registry.load import load
 from enforcer.registry.lookup import Registry
 from enforcer.registry.memory import remember
@@ -29,6 +30,7 @@ class ListError(Exception):
 
     def __init__(self, problems: Sequence[Problem], notices: Sequence[Notice]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
+        self.logged = "\n".join(problem.logged() for problem in problems)
         self.problems = problems
         self.notices = notices
 
@@ -37,11 +39,12 @@ class ListError(Exception):
 class Lists:
     """What was loaded, what the operator should know of it, and the problems a lenient load left out.
 
-    ``sessions`` are those of the sessions file; ``radius`` is None without access servers, ``store`` without a
-    shared store, ``tagger`` without a key.
+    ``known`` is for the next load to go on from. ``sessions`` are those of the sessions file; ``radius`` is None
+    without access servers, ``store`` without a shared store, ``tagger`` without a key.
     """
 
     registry: Registry
+    known: Known | None
     sessions: SessionTable
     tagger: Tagger | None
     radius: Settings | None
@@ -71,27 +74,34 @@ def load_lists(
     lenient: bool,
     now: float,
     path: Path,
-    in_force: Registry | None = None,
+    before: Lists | None = None,
     aside: bool = False,
 ) -> Lists:
     """Load what the configuration in file ``path`` names at ``now``, epoch seconds; nothing is written.
 
     With ``aside``, the daemon's doing, a damaged memory file is set aside; else it is only told.
 
-    Entries that vanished since the memory file was written, or that are ``in_force`` and vanished, stay for
-    their grace period. Raises ListError with every problem.
+    Entries that vanished since the memory file was written, or that were in force ``before`` and vanished, stay
+    for their grace period. Raises ListError with every problem.
     """
     keys = load_keys(config)
     tagger = Tagger(keys[0], keys[1:]) if keys else None
     findings = Findings()
     refused = False
     registrations = Registrations.of(())
+    known: Known | None = None
     as_of: float | None = None
     if config.registry.files:
         written = _oldest(config.registry.files)
         result = load(
-            config.registry.files, config.numbers.region, ZoneInfo(config.registry.timezone), tagger, lenient
+            config.registry.files,
+            config.numbers.region,
+            ZoneInfo(config.registry.timezone),
+            tagger,
+            lenient,
+            None if before is None else before.known,
         )
+        known = result.known
         registrations = result.registrations
         findings.notices.extend(result.notices)
         findings.problems.extend(result.problems)
@@ -111,9 +121,14 @@ def load_lists(
     if refused or wanted != (radius is not None, store is not None):
         raise ListError(findings.problems, findings.notices)
     if config.registry.files:
-        registrations = _with_memory(config, registrations, in_force, now, findings, aside)
+        registrations = _with_memory(config, registrations, before, now, findings, aside)
     registry = Registry(registrations, as_of)
-    return Lists(registry, sessions, tagger, radius, store, tuple(findings.notices), tuple(findings.problems))
+    if known is not None:
+        # What vanished comes after what was loaded: the rows are the same, and one table is enough.
+        known = replace(known, registrations=registrations)
+    return Lists(
+        registry, known, sessions, tagger, radius, store, tuple(findings.notices), tuple(findings.problems)
+    )
 
 
 def keep_memory(config: Config, registry: Registry) -> str | None:
@@ -181,12 +196,12 @@ def _store(config: Config, path: Path, keys: tuple[bytes, ...], findings: Findin
 def _with_memory(
     config: Config,
     loaded: Registrations,
-    in_force: Registry | None,
+    before: Lists | None,
     now: float,
     findings: Findings,
     aside: bool,
 ) -> Registrations:
-    previous = Registrations.of(()) if in_force is None else in_force.registrations
+    previous = Registrations.of(()) if before is None else before.registry.registrations
     if not previous and config.registry.memory is not None:
         remembered = restore(config.registry.memory, now, aside)
         findings.notices.extend(remembered.notices)

@@ -118,7 +118,7 @@ class Loader:
             config = load(self._path)
             _refuse_restart_only(self._path, in_force, config)
             watch = watch_lists(config)
-            lists = load_lists(config, self._lenient, now, self._path, registry, aside=True)
+            lists = load_lists(config, self._lenient, now, self._path, before, aside=True)
             _refuse_shrinking(config, registry, lists.registry)
             if (
                 lists.tagger is not None

@@ -18,11 +18,11 @@ from enforcer.registry.dates import parse_end, parse_start
 from enforcer.registry.entries import ID, ID_LENGTH, IDENTITY_CARD, NOTE_LENGTH, Interpreter, is_number
 from enforcer.registry.guards import plain_identity
 from enforcer.registry.registrations import NO_CONDITIONS, TAG, Places, Registrations, halves, hashes, id_column
-from enforcer.subscribers.number import Tagger, normalise, redact
+from enforcer.subscribers.number import Tagger, normalise_all, redact
 
 Cell = TypeVar("Cell", bound=Hashable)
 
-_Identity = tuple[int, bytes, tuple[bytes, ...], int]
+_Identity = tuple[int, bytes, Sequence[bytes], int]
 """Form, 16 bytes, former tags, and the last two digits of a number."""
 
 _NONE: _Identity = (0, bytes(16), (), 0)
@@ -108,25 +108,25 @@ class Bulk:
     def _identities(
         self, ids: list[str], kinds: list[int], addresses: list[str], numbers: list[str], others: set[int]
     ) -> list[_Identity]:
-        found: list[_Identity] = []
-        tagger, region = self._tagger, self._region
-        for place, (id, kind, address, number) in enumerate(zip(ids, kinds, addresses, numbers, strict=True)):
-            identity = _NONE
-            if kind == 0 and not number:
-                network = plain_identity(address)
-                if network is not None:
-                    identity = (*network, (), 0)
-            elif kind == 1 and not address and len(number) >= _SHORTEST and tagger is not None:
-                try:
-                    e164 = normalise(number, region)
-                except ValueError:
-                    pass
-                else:
-                    if not is_number(id, e164):
-                        identity = (TAG, tagger.tag(e164), tagger.former_tags(e164), int(e164[-2:]))
-            if identity is _NONE:
-                others.add(place)
-            found.append(identity)
+        found = [_NONE] * len(ids)
+        companies = [row for row, kind in enumerate(kinds) if kind == 0 and not numbers[row]]
+        for row, network in zip(companies, map(plain_identity, [addresses[r] for r in companies]), strict=True):
+            if network is not None:
+                found[row] = (*network, (), 0)
+        if self._tagger is not None:
+            freelancers = [
+                row
+                for row, kind in enumerate(kinds)
+                if kind == 1 and not addresses[row] and len(numbers[row]) >= _SHORTEST
+            ]
+            e164s = normalise_all([numbers[row] for row in freelancers], self._region)
+            tagged = [(row, e164) for row, e164 in zip(freelancers, e164s, strict=True) if e164 is not None]
+            tags = self._tagger.all_tags([e164 for _, e164 in tagged])
+            for (row, e164), (tag, *former) in zip(tagged, tags, strict=True):
+                end = e164[-2:]
+                if ids[row][-2:] != end or not is_number(ids[row], e164):
+                    found[row] = (TAG, tag, former, int(end))
+        others.update(row for row, identity in enumerate(found) if identity is _NONE)
         return found
 
     def _date(self, parse: Callable[[str, tzinfo], float]) -> Callable[[str], float]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from enforcer.problems import Findings, Problem
 from enforcer.registry.entries import Revoked
 from enforcer.registry.index import spread
-from enforcer.registry.model import Network, Registration
+from enforcer.registry.model import Network, Registration, Revocation
 from enforcer.registry.parts import BadRow, Part
 from enforcer.registry.prefixes import PrefixMap
 from enforcer.registry.registrations import HALF, TAG, V6, Registrations, hashes, network_of
@@ -68,7 +68,7 @@ def with_unique_ids(part: Part, bad: Sequence[BadRow], before: Sequence[int], fi
 
 def apply_revocations(part: Part, revoked: Iterable[Revoked], bad: Iterable[BadRow], findings: Findings) -> Part:
     """The rows with their revocations; one whose entry's own row is bad revokes nothing, and is no error."""
-    revocations = dict(part.registrations.revocations)
+    revocations: dict[int, Revocation] = {}
     bad_ids = {row.id for row in bad}
     for row, id, revocation in revoked:
         rows = part.registrations.rows_of(id)

@@ -11,6 +11,7 @@ import csv
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
+from typing import NamedTuple
 
 from enforcer.problems import Findings
 from enforcer.registry.characters import unprintable
@@ -35,7 +36,7 @@ def read_blocks(data: bytes, file: str, columns: Columns, findings: Findings) ->
     if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         findings.fatal(file, None, "the file is UTF-16: save it as UTF-8 ('CSV UTF-8' in spreadsheets)")
         return
-    header: _Header | None = None
+    header: Header | None = None
     first = 1
     start = len(BOM_UTF8) if data.startswith(BOM_UTF8) else 0
     while start < len(data):
@@ -77,11 +78,16 @@ class Block:
 
     __slots__ = ("file", "header", "lines", "numbers")
 
-    def __init__(self, file: str, header: _Header, numbers: Sequence[int], lines: list[bytes]) -> None:
+    def __init__(self, file: str, header: Header, numbers: Sequence[int], lines: list[bytes]) -> None:
         self.file = file
         self.header = header
         self.numbers = numbers
         self.lines = lines
+
+    def some(self, places: Sequence[int]) -> Block:
+        """Those of the lines at some places."""
+        numbers = [self.numbers[place] for place in places]
+        return Block(self.file, self.header, numbers, [self.lines[place] for place in places])
 
     def row(self, place: int, findings: Findings) -> Row | None:
         """One line as a row, its problems recorded; None when it holds nothing, or nothing that can be read."""
@@ -123,15 +129,12 @@ class Block:
         return {name: list(map(str.strip, cells[place::width])) for place, name in self.header.fields}
 
 
-class _Header:
-    """Where the fields stand that are read; every other cell is passed over."""
+class Header(NamedTuple):
+    """Where the fields stand that are read, of ``width`` cells; every other cell is passed over."""
 
-    __slots__ = ("delimiter", "fields", "width")
-
-    def __init__(self, fields: list[tuple[int, str]], width: int, delimiter: str) -> None:
-        self.fields = fields
-        self.width = width
-        self.delimiter = delimiter
+    fields: tuple[tuple[int, str], ...]
+    width: int
+    delimiter: str
 
 
 def _split(line: str, delimiter: str) -> list[str] | str:
@@ -148,7 +151,7 @@ def _split(line: str, delimiter: str) -> list[str] | str:
 
 def _header(
     cells: list[str] | str, delimiter: str, file: str, line: int, columns: Columns, findings: Findings
-) -> _Header | None:
+) -> Header | None:
     if isinstance(cells, str):
         findings.fatal(file, line, cells)
         return None
@@ -181,10 +184,10 @@ def _header(
     if missing is not None:
         findings.fatal(file, line, f"the header lacks {missing}")
         return None
-    return _Header([(position, name) for name, position in fields.items()], len(found), delimiter)
+    return Header(tuple((position, name) for name, position in fields.items()), len(found), delimiter)
 
 
-def _row(line: str, file: str, number: int, header: _Header, findings: Findings) -> Row | None:
+def _row(line: str, file: str, number: int, header: Header, findings: Findings) -> Row | None:
     delimiter = header.delimiter
     cells = _split(line, delimiter)
     if isinstance(cells, str):

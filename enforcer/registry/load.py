@@ -9,20 +9,23 @@ from pathlib import Path
 
 import numpy as np
 import phonenumbers
+from numpy.typing import NDArray
 
 from enforcer.problems import Findings, Notice, Problem
 from enforcer.registry import csv_rows, yaml_rows
 from enforcer.registry.bulk import Bulk
 from enforcer.registry.checks import apply_revocations, unique_revocation, with_unique_ids, without_duplicates
 from enforcer.registry.columns import REGISTRATION
+from enforcer.registry.csv_rows import Block, Header
 from enforcer.registry.entries import Interpreter, Revoked
 from enforcer.registry.files import read_file
+from enforcer.registry.known import Known, KnownLines, Settings, line_hashes
 from enforcer.registry.parts import BadRow, Entry, Part
 from enforcer.registry.registrations import Registrations
 from enforcer.registry.rows import Row
 from enforcer.subscribers.number import Tagger, masked
 
-_FLUSH = 4096
+_AT_ONCE = 4096
 """Entries made one by one before they are put in columns."""
 
 
@@ -30,21 +33,31 @@ _FLUSH = 4096
 class LoadResult:
     """The list, and everything there is to say about its files.
 
-    When ``refused`` the files must not be used and ``registrations`` is empty: keep the list in force.
+    When ``refused`` the files must not be used and ``registrations`` is empty: keep the list in force. ``known``
+    is for the next load to go on from.
     """
 
     registrations: Registrations
     problems: list[Problem]
     notices: list[Notice]
     refused: bool
+    known: Known | None
 
 
-def load(paths: Sequence[Path], region: str, timezone: tzinfo, tagger: Tagger | None, lenient: bool) -> LoadResult:
+def load(
+    paths: Sequence[Path],
+    region: str,
+    timezone: tzinfo,
+    tagger: Tagger | None,
+    lenient: bool,
+    known: Known | None = None,
+) -> LoadResult:
     """Read the list from ``paths`` (``.csv``, ``.yaml`` or ``.yml``); errors are collected, never raised.
 
     ``region`` is where local numbers belong (ISO 3166-1 alpha-2); ``timezone`` is where days begin and end;
     ``tagger`` may be None for a list without numbers. One problem refuses the list whole. When ``lenient``
-    only the rows with problems are left out, and only a file that is unusable as a whole refuses the list.
+    only the rows with problems are left out, and only a file that is unusable as a whole refuses the list. Lines
+    that are ``known`` are not read again.
 
     Raises ValueError for an unknown region.
     """
@@ -52,27 +65,56 @@ def load(paths: Sequence[Path], region: str, timezone: tzinfo, tagger: Tagger | 
         raise ValueError(f"unknown region {region!r}: expected an ISO 3166-1 alpha-2 code such as 'PK'")
     findings = Findings()
     interpreter = Interpreter(region, timezone, tagger, findings)
-    list_ = _List(interpreter, Bulk(region, timezone, tagger, interpreter), findings)
+    bulk = Bulk(region, timezone, tagger, interpreter)
+    list_ = _List(interpreter, bulk, findings, Settings.of(region, timezone, tagger), known)
     for path in paths:
         list_.read(path)
-    registrations = list_.finished()
+    part = list_.finished()
+    registrations = part.registrations
     if not registrations and not findings.problems:
         findings.fatal(
             ", ".join(map(str, paths)), None, "no entry in the list: an empty one would leave nobody registered"
         )
     refused = not registrations or any(problem.fatal or not lenient for problem in findings.problems)
     if refused:
-        registrations = Registrations.of(())
-    return LoadResult(registrations, findings.problems, findings.notices, refused)
+        return LoadResult(Registrations.of(()), findings.problems, findings.notices, True, None)
+    return LoadResult(registrations, findings.problems, findings.notices, False, list_.known(part))
+
+
+class _Lines:
+    """The lines of one CSV file: their hashes, and which of them the next load must read again."""
+
+    def __init__(self, file: str, number: int) -> None:
+        self.file = file
+        self.number = number
+        self.header: Header | None = None
+        self.first = 0
+        self.hashes: list[NDArray[np.int64]] = []
+        self.told: list[int] = []
+
+    def known(self, part: Part) -> KnownLines | None:
+        """What became of them in the list."""
+        if self.header is None:
+            return None
+        hashes = np.concatenate(self.hashes)
+        rows = np.flatnonzero((part.file == self.number) & ~np.isin(part.registrations.line, self.told))
+        of_rows = hashes[part.registrations.line[rows] - self.first]
+        order = np.argsort(of_rows)
+        return KnownLines(self.header, of_rows[order], rows[order].astype(np.uint32))
 
 
 class _List:
     """The rows of all files on their way to one list."""
 
-    def __init__(self, interpreter: Interpreter, bulk: Bulk, findings: Findings) -> None:
+    def __init__(
+        self, interpreter: Interpreter, bulk: Bulk, findings: Findings, settings: Settings, known: Known | None
+    ) -> None:
         self._interpreter = interpreter
         self._bulk = bulk
         self._findings = findings
+        self._settings = settings
+        self._known = known
+        self._lines: list[_Lines] = []
         self._parts: list[Part] = []
         self._entries: list[Entry] = []
         self._bad: list[BadRow] = []
@@ -96,24 +138,66 @@ class _List:
         if rows == 0 and len(self._findings.problems) == problems:
             self._findings.fatal(str(path), None, "the file has no entry: expected at least one row")
 
-    def finished(self) -> Registrations:
+    def finished(self) -> Part:
         """The entries, less those that cannot stand beside the others."""
         part = Part.concatenated(self._parts)
         part = with_unique_ids(part, self._bad, self._problems_before, self._findings)
         part = apply_revocations(part, self._revoked, self._bad, self._findings)
-        return without_duplicates(part, self._findings).registrations
+        return without_duplicates(part, self._findings)
+
+    def known(self, part: Part) -> Known:
+        """The finished list, for the next load."""
+        files = {lines.file: known for lines in self._lines if (known := lines.known(part)) is not None}
+        return Known(self._settings, files, part.registrations, part.digits)
 
     def _csv(self, data: bytes, file: str) -> int:
+        lines = _Lines(file, len(self._problems_before) - 1)
+        self._lines.append(lines)
+        known: KnownLines | None = None
+        before: list[tuple[NDArray[np.int64], NDArray[np.uint32]]] = []
+        parts: list[Part] = []
         rows = 0
         for block in csv_rows.read_blocks(data, file, REGISTRATION, self._findings):
-            plain, others, digits = self._bulk.read(block)
-            rows += len(plain)
-            for place in others:
-                row = block.row(place, self._findings)
-                if row is not None:
-                    rows += 1
-                    self._take(row)
-            self._flush(plain, digits)
+            if lines.header is None:
+                lines.header, lines.first = block.header, block.numbers[0]
+                if self._known is not None:
+                    known = self._known.lines(file, block.header, self._settings)
+            hashes = line_hashes(block.lines)
+            lines.hashes.append(hashes)
+            if known is not None:
+                old = known.rows_of(hashes)
+                there = old >= 0
+                before.append((old[there], np.array(block.numbers, np.uint32)[there]))
+                rows += len(before[-1][0])
+                block = block.some(np.flatnonzero(~there).tolist())
+            if block.lines:
+                rows += self._block(block, lines, parts)
+        if self._known is not None and before:
+            chosen, line = (np.concatenate(columns) for columns in zip(*before, strict=True))
+            again = self._known.registrations.take(chosen)
+            parts.append(Part.read_before(again, self._known.digits[chosen], line, lines.number))
+            whole = Part.concatenated(parts)
+            parts = [whole.take(np.argsort(whole.registrations.line, kind="stable"))] if len(parts) > 1 else parts
+        self._parts += parts
+        return rows
+
+    def _block(self, block: Block, lines: _Lines, parts: list[Part]) -> int:
+        plain, others, digits = self._bulk.read(block)
+        rows = len(plain)
+        for place in others:
+            told = len(self._findings.problems), len(self._findings.notices)
+            row = block.row(place, self._findings)
+            if row is not None:
+                rows += 1
+                self._take(row)
+            if told != (len(self._findings.problems), len(self._findings.notices)):
+                lines.told.append(block.numbers[place])
+        found = [Part.plain(plain, digits, lines.number)] if len(plain) else []
+        if self._entries:
+            found.append(self._made())
+            both = Part.concatenated(found)
+            found = [both.take(np.argsort(both.registrations.line, kind="stable"))]
+        parts += found
         return rows
 
     def _yaml(self, data: bytes, file: str) -> int:
@@ -121,22 +205,15 @@ class _List:
         for row in yaml_rows.read_rows(data, file, REGISTRATION, self._findings):
             rows += 1
             self._take(row)
-            if len(self._entries) == _FLUSH:
-                self._flush()
-        self._flush()
+            if len(self._entries) == _AT_ONCE:
+                self._parts.append(self._made())
+        self._parts.append(self._made())
         return rows
 
-    def _flush(self, plain: Registrations | None = None, digits: bytes = b"") -> None:
-        """Put the plain rows of a block, and the entries read beside them, where they belong."""
-        file = len(self._problems_before) - 1
-        parts = [] if plain is None or not len(plain) else [Part.plain(plain, digits, file)]
-        if self._entries:
-            parts.append(Part.of(self._entries, file))
-            self._entries = []
-        if len(parts) == 2:
-            both = Part.concatenated(parts)
-            parts = [both.take(np.argsort(both.registrations.line, kind="stable"))]
-        self._parts += parts
+    def _made(self) -> Part:
+        """The entries made one by one since last asked."""
+        entries, self._entries = self._entries, []
+        return Part.of(entries, len(self._problems_before) - 1)
 
     def _take(self, row: Row) -> None:
         if "revokes" in row.cells:

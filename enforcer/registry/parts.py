@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -53,6 +53,13 @@ class Part:
         """Rows that stand on one line each."""
         line = registrations.line
         return cls(registrations, line, line, np.frombuffer(digits, np.uint8), np.full(len(line), file, np.uint32))
+
+    @classmethod
+    def read_before(
+        cls, registrations: Registrations, digits: NDArray[np.uint8], line: NDArray[np.uint32], file: int
+    ) -> Part:
+        """Rows whose lines stand where ``line`` says now."""
+        return cls(replace(registrations, line=line), line, line, digits, np.full(len(line), file, np.uint32))
 
     @classmethod
     def of(cls, entries: Sequence[Entry], file: int) -> Part:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import NoReturn
 
 import phonenumbers
@@ -79,6 +80,22 @@ def normalise(text: str, region: str) -> str:
     )
 
 
+def normalise_all(texts: Iterable[str], region: str) -> list[str | None]:
+    """``normalise`` of many; None for those of which it raises ValueError."""
+    usual, code = usual_forms(region)
+    found: list[str | None] = []
+    for text in texts:
+        match = usual.fullmatch(text)
+        if match is not None:
+            found.append(code + match["national"])
+            continue
+        try:
+            found.append(normalise(text, region))
+        except ValueError:
+            found.append(None)
+    return found
+
+
 def _not_valid(text: str, region: str) -> str:
     return (
         f"{masked(text)} is not a valid number: expected international form (+, country code, number) "
@@ -127,6 +144,10 @@ class Tagger:
         """The tags the number had under keys in use before, which sessions may still carry."""
         return tuple(_tag(keyed, e164) for keyed in self._keyed[1:])
 
+    def all_tags(self, e164s: Iterable[str]) -> list[tuple[bytes, ...]]:
+        """Of many numbers in E.164 form the tag, followed by those under keys in use before."""
+        return [tuple([_tag(keyed, e164) for keyed in self._keyed]) for e164 in e164s]
+
     def knows(self, other: Tagger) -> bool:
         """Whether tags that ``other`` makes are recognised here: its key is this one's, or a former one."""
         return other._key in (self._key, *self._former)
@@ -155,7 +176,9 @@ def _keyed(key: bytes) -> _Keyed:
 def _tag(keyed: _Keyed, e164: str) -> bytes:
     if not e164.startswith("+"):
         raise ValueError("only a number in E.164 form has a tag")
-    inner, outer = keyed[0].copy(), keyed[1].copy()
+    inner, outer = keyed
+    inner = inner.copy()
     inner.update(e164.encode("ascii"))
+    outer = outer.copy()
     outer.update(inner.digest())
     return outer.digest()[:TAG_BYTES]

@@ -30,7 +30,7 @@ def usual_forms(region: str) -> tuple[re.Pattern[str], str]:
     mobile, general = _pattern(chosen), _pattern(plan.general_desc)
     sharing = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[plan.country_code]
     lengths = (chosen and chosen.possible_length) or (plan.general_desc and plan.general_desc.possible_length)
-    if not (mobile and general and lengths) or sharing[0] != region or (plan.leading_digits and len(sharing) > 1):
+    if not (mobile and general and lengths) or sharing[0] != region:
         return _NEVER, ""
     others = filter(None, map(_pattern, (
         plan.premium_rate, plan.toll_free, plan.shared_cost, plan.voip, plan.personal_number, plan.pager, plan.uan,
@@ -40,6 +40,8 @@ def usual_forms(region: str) -> tuple[re.Pattern[str], str]:
     barred = ["0", *([prefix] if prefix else []), *(rf"(?:{other})\Z" for other in others)]
     length = "|".join(f"[0-9]{{{each}}}" for each in lengths)
     national = "".join(f"(?!{pattern})" for pattern in barred)
+    if plan.leading_digits and len(sharing) > 1:
+        national += f"(?={plan.leading_digits})"
     national += rf"(?=(?:{general})\Z)(?=(?:{length})\Z)(?:{mobile})"
     abroad = f"(?!{plan.international_prefix})" if plan.international_prefix else ""
     before = [rf"\+{code}", rf"{abroad}(?!(?:{general})\Z){code}"]
