@@ -101,7 +101,7 @@ class Detector:
                     return self._stream(segment, packet, now)
         else:
             return ipsec.native(packet)
-        return self._data(packet, now) if self._candidates or self._proven else None
+        return self._data(packet, now) if self._proven else None
 
     def _wireguard(self, message: wireguard.Message, packet: Packet, now: float) -> Detection | None:
         flow = flow_of(packet)
@@ -125,8 +125,9 @@ class Detector:
         flow = flow_of(packet)
         found = self._find(flow, now)
         conversation = found if isinstance(found, ipsec.Conversation) else ipsec.Conversation()
+        detection = conversation.advance(header, packet, _forward(packet, flow))
         self._remember(flow, conversation, now)
-        return conversation.advance(header, packet, _forward(packet, flow))
+        return detection
 
     def _stream(self, segment: ipsec.Segment, packet: Packet, now: float) -> Detection | None:
         flow = flow_of(packet)
@@ -139,7 +140,8 @@ class Detector:
 
     def _data(self, packet: Packet, now: float) -> Detection | None:
         flow = flow_of(packet)
-        conversation = self._find(flow, now)
+        # A flow that waits for its proof stays as it is whatever passes without a shape: replay skips that.
+        conversation = self._find(flow, now) if flow in self._proven else None
         if conversation is None:
             return None
         detection = conversation.data(packet, _forward(packet, flow))

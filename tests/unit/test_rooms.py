@@ -12,6 +12,7 @@ import pytest
 PACKAGE = "enforcer"
 
 CORE = (
+    "enforcer.bulk",
     "enforcer.aloud",
     "enforcer.config",
     "enforcer.config_fields",
@@ -29,11 +30,19 @@ CORE = (
     "enforcer.registry.model",
     "enforcer.registry.prefixes",
     "enforcer.replay",
+    "enforcer.shadow.advice",
+    "enforcer.shadow.chart",
+    "enforcer.shadow.coverage",
+    "enforcer.shadow.ledger",
+    "enforcer.shadow.report",
+    "enforcer.shadow.sketch",
+    "enforcer.shadow.totals",
     "enforcer.subscribers.events",
     "enforcer.subscribers.model",
     "enforcer.subscribers.store.encoding",
     "enforcer.subscribers.store.schema",
     "enforcer.subscribers.table",
+    "enforcer.wire.batch",
     "enforcer.wire.ip",
     "enforcer.wire.link",
     "enforcer.wire.packet",
