@@ -20,6 +20,7 @@ from enforcer.observe import catalogue
 from enforcer.observe.latency import BOUNDS
 from enforcer.observe.metrics import Source, build_info, decisions
 from enforcer.policy import HeldBack, Policy
+from enforcer.shadow.keeper import Shadow
 
 if TYPE_CHECKING:
     from enforcer.gateway.daemon import Daemon
@@ -36,7 +37,7 @@ def sources(daemon: Daemon, readiness: Readiness) -> dict[str, Source]:
         "flows": lambda: _flows(*daemon.flows),
         "worker": lambda: _worker(daemon.worker),
         "kernel": lambda: kernel.read(daemon),
-        "enforcement": lambda: _enforcement(daemon.policy, time.time()),
+        "enforcement": lambda: _enforcement(daemon.policy, daemon.shadow, time.time()),
         "exemptions": lambda: _exemptions(daemon, time.time()),
         "registry": lambda: lists.read(daemon, time.time()),
         "sessions": lambda: sessions(daemon.follower, daemon.lists.radius),
@@ -61,12 +62,14 @@ def _worker(worker: Worker) -> Iterator[Metric]:
     yield catalogue.VERDICT_SECONDS.buckets(BOUNDS, tuple(durations.counts), durations.seconds)
 
 
-def _enforcement(policy: Policy, now: float) -> Iterator[Metric]:
+def _enforcement(policy: Policy, shadow: Shadow, now: float) -> Iterator[Metric]:
     held_back = {family: policy.held_back(family, now) for family in Family}
     yield catalogue.ENFORCING.values({(family,): why is None for family, why in held_back.items()})
     yield catalogue.HELD_BACK.values(
         {(family, each): each is why for family, why in held_back.items() for each in HeldBack}
     )
+    yield catalogue.SHADOW_RECORDED.values({(family,): shadow.shadowed(family) for family in Family})
+    yield catalogue.SHADOW_PERIOD.value(policy.config.shadow.period)
 
 
 def _exemptions(daemon: Daemon, now: float) -> Iterator[Metric]:

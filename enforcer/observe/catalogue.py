@@ -110,6 +110,15 @@ HELD_BACK = gauge(
     "1 for what keeps unregistered tunnels of the protocol from being refused now.",
     {**PROTOCOL, "why": ", ".join(HeldBack)},
 )
+SHADOW_RECORDED = gauge(
+    "enforcer_shadow_recorded_seconds",
+    "Time for which the family was watched before anybody of it is refused, as far as it is on disk.",
+    PROTOCOL,
+)
+SHADOW_PERIOD = gauge(
+    "enforcer_shadow_period_seconds",
+    "What shadow.period says: how much of enforcer_shadow_recorded_seconds a family needs before it is refused.",
+)
 WIFI_CALLING_KNOWN = gauge(
     "enforcer_wifi_calling_known",
     "1 when the Wi-Fi calling exemptions, emergency names included, are configured and resolved. While 0, IPsec "
@@ -227,7 +236,8 @@ SECTIONS: dict[str, tuple[Definition, ...]] = {
         HANDSHAKES, SEEN_PACKETS, QUEUE_PACKETS, QUEUE_LENGTH, QUEUE_DROPPED, UNJUDGED, KERNEL_WRITE_FAILURES,
     ),
     "Enforcement and exemptions": (
-        ENFORCING, HELD_BACK, WIFI_CALLING_KNOWN, EXEMPT_ADDRESSES, EXEMPT_NAMES, EXEMPT_NAMES_ANSWERED,
+        ENFORCING, HELD_BACK, SHADOW_RECORDED, SHADOW_PERIOD, WIFI_CALLING_KNOWN,
+        EXEMPT_ADDRESSES, EXEMPT_NAMES, EXEMPT_NAMES_ANSWERED,
         EXEMPT_NAMES_RESOLVED, EXEMPT_OLDEST_ANSWER, EXEMPT_NAMES_REFUSED, EXEMPT_QUESTIONS,
         EXEMPT_LOOKUP_FAILURES, EXEMPT_OUTAGE,
     ),

@@ -45,6 +45,7 @@ class Observed:
         ]
         extra: dict[str, dict[str, object]] = {
             "sessions": {"file": None, "store": self.store.url},
+            "shadow": {"file": str(lab.new_folder("shadow") / "shadow.sqlite"), "period": "0s"},
             "radius": {"listen": ["127.0.0.1:1813"], "clients": clients},
         }
         self.gateway = Gateway(lab, Setup(enforce=("wireguard",), rows=_rows(), sessions={}, extra=extra))
@@ -72,6 +73,8 @@ class Observed:
                         return
                     with make(self.lab.subscriber(subscriber)) as client:
                         client.is_up(min(2.0, max(0.2, end - time.monotonic())))
+                        # A WireGuard server of the lab has some 250 clients' addresses to give: minutes' worth.
+                        time.sleep(1.0)
             except LabError as error:
                 failed.append(error)
 
