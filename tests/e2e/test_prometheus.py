@@ -13,7 +13,7 @@ from enforcer.observe import catalogue
 from tests.lab.dashboard import Panel, panels, read
 from tests.lab.metrics_proxy import PASSWORD, PORT, MetricsProxy
 from tests.lab.network import Lab
-from tests.lab.observed import Observed
+from tests.lab.observed import QUEUE_LENGTH, Observed
 from tests.lab.pki import Pki
 from tests.lab.processes import LabError, wait_until
 from tests.lab.prometheus import Prometheus
@@ -107,6 +107,14 @@ def says_that_rules_are_missing(world: World) -> bool:
     return wait_until(lambda: world.proxy.get("/readyz") == missing, 2, 0.1)
 
 
+def unjudged(world: World) -> dict[str, float]:
+    return {
+        dict(labels)["why"]: value
+        for (name, labels), value in world.observed.gateway.metrics().items()
+        if name == "enforcer_unjudged_packets_total"
+    }
+
+
 def test_what_goes_wrong_is_alerted_on_and_counted(world: World) -> None:
     gateway, prometheus = world.observed.gateway, world.prometheus
     good = gateway.config.read_text()
@@ -123,9 +131,14 @@ def test_what_goes_wrong_is_alerted_on_and_counted(world: World) -> None:
     assert world.proxy.get("/healthz") == "200 ok"
     assert wait_until(lambda: world.proxy.get("/readyz") == "200 ok", 12, 0.2)
 
-    # A daemon that does not turn: its metrics are gone, and the packets pass.
+    # A daemon that does not turn: its metrics are gone, and what finds no room in the queue passes and is counted.
+    before = unjudged(world)
     gateway.process.signal(signal.SIGSTOP)
     assert wait_until(lambda: "EnforcerDown" in prometheus.firing(), 15, 0.3)
-    world.observed.run(1.0)
+    for _ in range(QUEUE_LENGTH + 100):
+        world.observed.initiate("home")
     gateway.process.signal(signal.SIGCONT)
     assert wait_until(lambda: "EnforcerDown" not in prometheus.firing(), 10, 0.3)
+    after = unjudged(world)
+    assert 100 <= after["not_queued"] - before["not_queued"] < 150
+    assert after["not_delivered"] == before["not_delivered"] == 0

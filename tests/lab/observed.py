@@ -24,6 +24,7 @@ from tests.lab.variants import MakeClient
 from tests.lab.wireguard import WireGuardServer
 
 METRICS = "127.0.0.1:9469"
+QUEUE_LENGTH = 64
 _FORMER = [str(COMPANY.ip4.network[host]) for host in (71, 72, 70)]
 """Addresses beside the company's own whose registration has ended, was revoked, has not begun."""
 _SERVERS = {"bras-1": "127.0.0.11", "bras-2": "127.0.0.12"}
@@ -45,6 +46,7 @@ class Observed:
         ]
         extra: dict[str, dict[str, object]] = {
             "sessions": {"file": None, "store": self.store.url},
+            "gateway": {"queue_length": QUEUE_LENGTH},
             "shadow": {"file": str(lab.new_folder("shadow") / "shadow.sqlite"), "period": "0s"},
             "radius": {"listen": ["127.0.0.1:1813"], "clients": clients},
         }
@@ -97,10 +99,10 @@ class Observed:
         wave = 1 + math.sin(beat / 120)
         for subscriber, most in (("company", 6), ("stranger", 2), ("home", 3), ("mobile", 2)):
             for _ in range(self._random.randrange(1 + round(most * wave))):
-                self._initiate(subscriber)
+                self.initiate(subscriber)
         for address, every in zip(_FORMER, (5, 9, 14), strict=True):
             if beat % every == 0:
-                self._initiate("company", address)
+                self.initiate("company", address)
         if beat % 4 == 2:
             # A new session each time the other claim (below) is over.
             number, since = divmod(beat + 240 - 46, 240)
@@ -122,7 +124,7 @@ class Observed:
             claim = radius.session(radius.STOP, b"s-4", address=str(MOBILE.ip4.ip), nas=b"bras-2")
             self._account("bras-2", claim)
 
-    def _initiate(self, subscriber: str, source: str = "") -> None:
+    def initiate(self, subscriber: str, source: str = "") -> None:
         """One WireGuard initiation as anybody on the path sees it (paper §5.4.2): its keys and MACs are random."""
         message = b"\x01\x00\x00\x00" + os.urandom(128) + bytes(16)
         node = self.lab.subscriber(subscriber)
