@@ -40,6 +40,7 @@ class GatewayCollector(Collector):
 
     def __init__(self, sources: Mapping[str, Source]) -> None:
         self._sources = sources
+        self._told: dict[str, str] = {}
 
     def collect(self) -> Iterator[Metric]:
         """Every metric of every source."""
@@ -47,14 +48,19 @@ class GatewayCollector(Collector):
         for name, read in self._sources.items():
             try:
                 metrics = list(read())
+                self._told.pop(name, None)
             except Exception as error:
-                log.warning(
-                    "metrics of %s left out: %s", name, error, extra=named("metrics_left_out", source=name)
-                )
+                self._tell(name, str(error))
                 metrics = []
             yield from metrics
             failed[(name,)] = not metrics
         yield catalogue.SOURCE_FAILED.values(failed)
+
+    def _tell(self, name: str, why: str) -> None:
+        # Once: a scrape comes every few seconds.
+        if self._told.get(name) != why:
+            self._told[name] = why
+            log.warning("metrics of %s left out: %s", name, why, extra=named("metrics_left_out", source=name))
 
 
 def registry_of(sources: Mapping[str, Source]) -> CollectorRegistry:

@@ -60,17 +60,27 @@ def test_labels_are_those_of_the_definition() -> None:
 
 
 def test_a_source_that_fails_is_told_and_leaves_the_rest(caplog: pytest.LogCaptureFixture) -> None:
+    trouble = ["no kernel"]
+
     def broken() -> Iterator[Metric]:
         yield catalogue.READY.value(1)
-        raise OSError("no kernel")
+        if trouble:
+            raise OSError(trouble[0])
 
-    text = generate_latest(registry_of({"build": build_info, "kernel": broken})).decode()
+    registry = registry_of({"build": build_info, "kernel": broken})
+    text = generate_latest(registry).decode()
     found = samples(*text_string_to_metric_families(text))
     assert found["enforcer_scrape_source_failed", ("kernel",)] == 1
     assert found["enforcer_scrape_source_failed", ("build",)] == 0
     assert ("enforcer_ready", ()) not in found
     assert found["process_resident_memory_bytes", ()] > 0
-    assert "metrics of kernel left out: no kernel" in caplog.text
+    generate_latest(registry)
+    assert [record.getMessage() for record in caplog.records] == ["metrics of kernel left out: no kernel"]
+    trouble.clear()
+    generate_latest(registry)
+    trouble.append("no kernel")
+    generate_latest(registry)
+    assert len(caplog.records) == 2, "what failed again is told again"
 
 
 def test_counters_of_the_kernel_are_handshakes_by_outcome_or_only_seen() -> None:
