@@ -73,7 +73,12 @@ class Endpoint(TCPServer):
             work = threading.Thread(
                 target=self._serve, args=(connection, client_address), name=SERVING, daemon=True
             )
-            work.start()
+            try:
+                work.start()
+            except RuntimeError:
+                # No thread to be had at the moment (TasksMax=): this client is lost, its place is not.
+                self._free.release()
+                raise
             return
         connection.setblocking(False)
         with suppress(OSError):

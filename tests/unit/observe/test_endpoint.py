@@ -143,6 +143,18 @@ def test_a_scrape_that_hangs_is_alone_and_hides_no_other_answer(
     assert world.get("/metrics")[0].status == 200
 
 
+def test_a_machine_without_threads_to_spare_loses_no_place(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as poor:
+        poor.setattr(threading.Thread, "start", none_left)
+        for _ in range(CLIENTS + 1):
+            with world.connect() as client:
+                assert _ended(client)
+    assert world.get("/healthz")[0].status == 200
+
+
 def serving() -> int:
     return sum(thread.name == http.SERVING for thread in threading.enumerate())
 
