@@ -144,7 +144,7 @@ def test_a_scrape_that_hangs_is_alone_and_hides_no_other_answer(
 
 
 def test_a_machine_without_threads_to_spare_loses_no_place(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def none_left(thread: threading.Thread) -> None:
+    def none_left(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as poor:
