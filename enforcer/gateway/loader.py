@@ -18,7 +18,7 @@ from enforcer.gateway.watch import Watch, watch_lists
 from enforcer.lists import ListError, Lists, keep_memory, load_lists
 from enforcer.log_events import named
 from enforcer.registry.lookup import Registry
-from enforcer.registry.standing import Listed, compare, listed, newly_vanished
+from enforcer.registry.standing import Difference, Listed, listed
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,8 @@ class Loader:
             _refuse_restart_only(self._path, in_force, config)
             watch = watch_lists(config)
             lists = load_lists(config, self._lenient, now, self._path, before, aside=True)
-            _refuse_shrinking(config, registry, lists.registry)
+            difference = Difference(registry, lists.registry)
+            _refuse_shrinking(config, difference)
             if (
                 lists.tagger is not None
                 and not lists.tagger.same_key(tagger)
@@ -135,12 +136,12 @@ class Loader:
             log.exception("reload failed unexpectedly", extra=named("fault"))
             return Refused(f"{self._path}: cannot be loaded: {error!r}", by)
         grace = float(config.registry.grace)
-        changes = compare(registry, lists.registry, now, grace)
+        changes = difference.changes(now, grace)
         return Loaded(config, lists, listed(lists.registry, now, grace), changes, by, watch)
 
 
-def _refuse_shrinking(config: Config, before: Registry, after: Registry) -> None:
-    on_list, lost = newly_vanished(before, after)
+def _refuse_shrinking(config: Config, difference: Difference) -> None:
+    on_list, lost = difference.lost()
     share = config.registry.max_shrink
     if lost > SMALL and lost * 100 > on_list * share:
         files = ", ".join(map(str, config.registry.files))

@@ -12,6 +12,7 @@ from math import nan
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from enforcer.registry.csv_rows import Block
 from enforcer.registry.dates import parse_end, parse_start
@@ -41,15 +42,15 @@ class Bulk:
         self._tagger = tagger
         self._interpreter = interpreter
 
-    def read(self, block: Block) -> tuple[Registrations, list[int], bytes]:
+    def read(self, block: Block) -> tuple[Registrations, list[int], NDArray[np.uint8]]:
         """The plain rows; the places in the block of the others, ascending; the last digits of the plain numbers.
 
-        Those are one byte for each plain row: the number of the last two digits, 0 without a number.
+        Of those the last two make one number for each plain row, 0 without a number.
         """
         cells = block.cells()
         count = len(block.lines)
         if cells is None:
-            return Registrations.of(()), list(range(count)), b""
+            return Registrations.of(()), list(range(count)), np.zeros(0, np.uint8)
         others: set[int] = set()
         for name in _REVOCATION:
             if any(column := cells.get(name, ())):
@@ -85,7 +86,7 @@ class Bulk:
             condition=np.array(condition, np.uint32)[plain],
             note=np.array(note, np.uint32)[plain],
             source=np.zeros(len(rows), np.uint32),
-            line=np.array(block.numbers, np.uint32)[plain],
+            line=block.column_of_numbers()[plain],
             conditions=tuple(conditions),
             notes=tuple(notes),
             sources=(block.file,),
@@ -93,7 +94,7 @@ class Bulk:
             former=np.array([tag for tag, _ in former], "V16"),
             former_row=np.array([at for _, at in former], np.uint32),
         )
-        return registrations, sorted(others), bytes([identities[row][3] for row in rows])
+        return registrations, sorted(others), np.array([identities[row][3] for row in rows], np.uint8)
 
     def _ids(self, ids: list[str], others: set[int]) -> list[str]:
         # All cells are printable: a blank is what plain ASCII may still hold that an id may not.

@@ -13,6 +13,9 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from enforcer.problems import Findings
 from enforcer.registry.characters import unprintable
 from enforcer.registry.columns import IDENTITY_MESSAGE, Columns
@@ -88,6 +91,13 @@ class Block:
         """Those of the lines at some places."""
         numbers = [self.numbers[place] for place in places]
         return Block(self.file, self.header, numbers, [self.lines[place] for place in places])
+
+    def column_of_numbers(self) -> NDArray[np.uint32]:
+        """The numbers of the lines as an array."""
+        numbers = self.numbers
+        if isinstance(numbers, range):
+            return np.arange(numbers.start, numbers.stop, dtype=np.uint32)
+        return np.array(numbers, np.uint32)
 
     def row(self, place: int, findings: Findings) -> Row | None:
         """One line as a row, its problems recorded; None when it holds nothing, or nothing that can be read."""

@@ -18,15 +18,17 @@ def partners(before: Registrations, after: Registrations) -> NDArray[np.intp]:
     """
     found = np.full(len(before), -1, np.intp)
     codes = _common_conditions(before, after)
+    # Lists mostly come in the order they had: what stands where it stood, from the first or the last on, is not
+    # searched.
     shortest = min(len(before), len(after))
-    # Lists mostly come in the order they had: what begins and ends alike is not searched.
-    start = _alike(_same(before, after, slice(shortest), slice(shortest), codes))
-    last, last_after = (slice(count - shortest + start, count) for count in (len(before), len(after)))
-    end = _alike(_same(before, after, last, last_after, codes)[::-1])
-    found[:start] = np.arange(start)
-    found[len(before) - end :] = np.arange(len(after) - end, len(after))
-    old = np.arange(start, len(before) - end)
-    new = np.arange(start, len(after) - end)
+    free = np.ones(len(after), np.bool_)
+    for shift in {0, len(after) - len(before)}:
+        start = max(0, -shift)
+        rows, rows_after = slice(start, start + shortest), slice(start + shift, start + shift + shortest)
+        same = _same(before, after, rows, rows_after, codes) & (found[rows] < 0)
+        found[rows][same] = np.flatnonzero(same) + start + shift
+        free[rows_after][same] = False
+    old, new = np.flatnonzero(found < 0), np.flatnonzero(free)
     if len(old) and len(new):
         keys = _keys(after, codes[1], new)
         order = np.argsort(keys)
@@ -40,11 +42,6 @@ def partners(before: Registrations, after: Registrations) -> NDArray[np.intp]:
 def rows_with_ids(registrations: Registrations, hashes: NDArray[np.int64]) -> NDArray[np.intp]:
     """The rows whose id has one of some hashes, ascending: all of those ids, and hardly ever one of another."""
     return np.flatnonzero(np.isin(registrations.id_hash, hashes))
-
-
-def _alike(same: NDArray[np.bool_]) -> int:
-    """How many, from the first, are the same."""
-    return len(same) if same.all() else int(np.argmin(same))
 
 
 def _same(

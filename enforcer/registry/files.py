@@ -26,7 +26,7 @@ def read_file(path: Path, findings: Findings) -> bytes | None:
     except OSError as error:
         findings.fatal(file, None, f"cannot be read: {error.strerror}; check its owner and mode")
         return None
-    if not data.strip():
+    if not data or data.isspace():
         findings.fatal(file, None, "the file is empty: expected a header and at least one row")
         return None
     return data

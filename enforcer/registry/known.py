@@ -34,19 +34,36 @@ class Settings(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KnownLines:
-    """The lines of one file of which nothing was told: their hashes, ascending, and the rows they became."""
+    """The lines of one file: their hashes, and the row each became; -1 for what has to be read again."""
 
     header: Header
     hashes: NDArray[np.int64]
-    rows: NDArray[np.uint32]
+    rows: NDArray[np.int32]
 
-    def rows_of(self, hashes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The row of each line, by the hashes of the lines; -1 for one that is not known."""
-        if not len(self.hashes):
-            return np.full(len(hashes), -1)
-        places = np.searchsorted(self.hashes, hashes)
-        found = self.hashes.take(places, mode="clip") == hashes
-        return np.where(found, self.rows.take(places, mode="clip").astype(np.int64), -1)
+
+class Search:
+    """Finds the lines of a file among those known of it, from the first on."""
+
+    def __init__(self, known: KnownLines) -> None:
+        self._known = known
+        self._next = 0
+        self._order: NDArray[np.intp] | None = None
+
+    def rows_of(self, hashes: NDArray[np.int64]) -> NDArray[np.int32]:
+        """The row of each of the next lines, by their hashes; -1 for one that is not known."""
+        known = self._known
+        expected = slice(self._next, self._next + len(hashes))
+        if np.array_equal(known.hashes[expected], hashes):
+            self._next = expected.stop
+            return known.rows[expected]
+        if self._order is None:
+            self._order = np.argsort(known.hashes)
+        places = self._order.take(np.searchsorted(known.hashes, hashes, sorter=self._order), mode="clip")
+        found = known.hashes[places] == hashes
+        if found.any():
+            last = int(np.flatnonzero(found)[-1])
+            self._next = int(places[last]) + len(hashes) - last
+        return np.where(found, known.rows[places], np.int32(-1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

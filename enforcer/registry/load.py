@@ -19,7 +19,7 @@ from enforcer.registry.columns import REGISTRATION
 from enforcer.registry.csv_rows import Block, Header
 from enforcer.registry.entries import Interpreter, Revoked
 from enforcer.registry.files import read_file
-from enforcer.registry.known import Known, KnownLines, Settings, line_hashes
+from enforcer.registry.known import Known, KnownLines, Search, Settings, line_hashes
 from enforcer.registry.parts import BadRow, Entry, Part
 from enforcer.registry.registrations import Registrations
 from enforcer.registry.rows import Row
@@ -96,11 +96,11 @@ class _Lines:
         """What became of them in the list."""
         if self.header is None:
             return None
-        hashes = np.concatenate(self.hashes)
         rows = np.flatnonzero((part.file == self.number) & ~np.isin(part.registrations.line, self.told))
-        of_rows = hashes[part.registrations.line[rows] - self.first]
-        order = np.argsort(of_rows)
-        return KnownLines(self.header, of_rows[order], rows[order].astype(np.uint32))
+        hashes = np.concatenate(self.hashes)
+        of_lines = np.full(len(hashes), -1, np.int32)
+        of_lines[part.registrations.line[rows] - self.first] = rows
+        return KnownLines(self.header, hashes, of_lines)
 
 
 class _List:
@@ -153,33 +153,44 @@ class _List:
     def _csv(self, data: bytes, file: str) -> int:
         lines = _Lines(file, len(self._problems_before) - 1)
         self._lines.append(lines)
-        known: KnownLines | None = None
-        before: list[tuple[NDArray[np.int64], NDArray[np.uint32]]] = []
+        search: Search | None = None
+        before: list[tuple[NDArray[np.int32], NDArray[np.uint32]]] = []
         parts: list[Part] = []
         rows = 0
         for block in csv_rows.read_blocks(data, file, REGISTRATION, self._findings):
             if lines.header is None:
                 lines.header, lines.first = block.header, block.numbers[0]
-                if self._known is not None:
-                    known = self._known.lines(file, block.header, self._settings)
+                known = None if self._known is None else self._known.lines(file, block.header, self._settings)
+                search = None if known is None else Search(known)
             hashes = line_hashes(block.lines)
             lines.hashes.append(hashes)
-            if known is not None:
-                old = known.rows_of(hashes)
+            if search is not None:
+                old = search.rows_of(hashes)
                 there = old >= 0
-                before.append((old[there], np.array(block.numbers, np.uint32)[there]))
+                before.append((old[there], block.column_of_numbers()[there]))
                 rows += len(before[-1][0])
                 block = block.some(np.flatnonzero(~there).tolist())
             if block.lines:
                 rows += self._block(block, lines, parts)
         if self._known is not None and before:
             chosen, line = (np.concatenate(columns) for columns in zip(*before, strict=True))
-            again = self._known.registrations.take(chosen)
-            parts.append(Part.read_before(again, self._known.digits[chosen], line, lines.number))
-            whole = Part.concatenated(parts)
-            parts = [whole.take(np.argsort(whole.registrations.line, kind="stable"))] if len(parts) > 1 else parts
+            parts = [self._merged(self._known, chosen, line, lines.number, parts)]
         self._parts += parts
         return rows
+
+    def _merged(
+        self, known: Known, chosen: NDArray[np.int32], line: NDArray[np.uint32], file: int, fresh: list[Part]
+    ) -> Part:
+        """Rows that were read before, which stand on other lines now, and those that were read anew."""
+        count = len(known.digits)
+        rows = chosen.astype(np.intp)
+        if fresh:
+            whole = Part.concatenated([Part.plain(known.registrations[:count], known.digits, file), *fresh])
+            rows = np.concatenate((rows, np.arange(count, len(whole))))
+            line = np.concatenate((line, whole.registrations.line[count:]))
+            order = np.argsort(line, kind="stable")
+            return whole.take(rows[order]).moved(line[order])
+        return Part.plain(known.registrations.take(rows), known.digits[rows], file).moved(line)
 
     def _block(self, block: Block, lines: _Lines, parts: list[Part]) -> int:
         plain, others, digits = self._bulk.read(block)

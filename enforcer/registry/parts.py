@@ -49,17 +49,10 @@ class Part:
     file: NDArray[np.uint32]
 
     @classmethod
-    def plain(cls, registrations: Registrations, digits: bytes, file: int) -> Part:
+    def plain(cls, registrations: Registrations, digits: NDArray[np.uint8], file: int) -> Part:
         """Rows that stand on one line each."""
         line = registrations.line
         return cls(registrations, line, line, np.frombuffer(digits, np.uint8), np.full(len(line), file, np.uint32))
-
-    @classmethod
-    def read_before(
-        cls, registrations: Registrations, digits: NDArray[np.uint8], line: NDArray[np.uint32], file: int
-    ) -> Part:
-        """Rows whose lines stand where ``line`` says now."""
-        return cls(replace(registrations, line=line), line, line, digits, np.full(len(line), file, np.uint32))
 
     @classmethod
     def of(cls, entries: Sequence[Entry], file: int) -> Part:
@@ -91,6 +84,10 @@ class Part:
         return Part(
             self.registrations.take(rows), self.id_line[rows], self.line[rows], self.digits[rows], self.file[rows]
         )
+
+    def moved(self, line: NDArray[np.uint32]) -> Part:
+        """The rows, which stand on one line each, on other lines."""
+        return replace(self, registrations=replace(self.registrations, line=line), id_line=line, line=line)
 
     def __len__(self) -> int:
         return len(self.registrations)

@@ -170,6 +170,8 @@ class Registrations(Sequence[Registration]):
     def __getitem__(self, row: slice) -> Registrations: ...
     def __getitem__(self, row: int | slice) -> Registration | Registrations:
         if isinstance(row, slice):
+            if row.indices(len(self)) == (0, len(self), 1):
+                return self
             return self.take(np.arange(len(self))[row])
         if row < 0 or row >= len(self):
             raise IndexError(row)

@@ -55,36 +55,40 @@ def listed(registry: Registry, now: float, grace: float) -> Listed:
     )
 
 
-def compare(before: Registry, after: Registry, now: float, grace: float) -> dict[str, list[str]]:
-    """The ids that began to count, ceased to, and went into their grace period, between two lists at ``now``."""
-    one, other = before.registrations, after.registrations
-    old_changed, new_changed = _changed(one, other)
-    touched = np.concatenate((one.id_hash[old_changed], other.id_hash[new_changed]))
-    old, new = _standing(one, touched, now, grace), _standing(other, touched, now, grace)
-    counting = {id for id, statuses in old.items() if statuses & REGISTERED}
-    still = {id for id, statuses in new.items() if statuses & REGISTERED}
-    grace_now = {id for id, statuses in new.items() if statuses & REGISTERED == {Status.GRACE}}
-    grace_then = {id for id, statuses in old.items() if statuses & REGISTERED == {Status.GRACE}}
-    return {
-        "added": sorted(still - counting),
-        "ended": sorted(counting - still),
-        "in_grace": sorted(grace_now - grace_then),
-    }
+class Difference:
+    """What changes when a list takes another's place."""
 
+    def __init__(self, before: Registry, after: Registry) -> None:
+        self._before, self._after = before.registrations, after.registrations
+        self._old, self._new = _changed(self._before, self._after)
 
-def newly_vanished(before: Registry, after: Registry) -> tuple[int, int]:
-    """How many entries were on the list before, and how many of them it lost."""
-    one, other = before.registrations, after.registrations
-    on_list = np.isnan(one.vanished_at)
-    changed, _ = _changed(one, other)
-    perhaps = changed[on_list[changed]]
-    remains = {
-        other.id_at(row)
-        for row in rows_with_ids(other, one.id_hash[perhaps]).tolist()
-        if np.isnan(other.vanished_at[row])
-    }
-    lost = {one.id_at(row) for row in perhaps.tolist()} - remains
-    return int(np.count_nonzero(on_list)), len(lost)
+    def changes(self, now: float, grace: float) -> dict[str, list[str]]:
+        """The ids that begin to count at ``now``, that cease to, and that go into their grace period."""
+        before, after = self._before, self._after
+        touched = np.concatenate((before.id_hash[self._old], after.id_hash[self._new]))
+        old, new = _standing(before, touched, now, grace), _standing(after, touched, now, grace)
+        counting = {id for id, statuses in old.items() if statuses & REGISTERED}
+        still = {id for id, statuses in new.items() if statuses & REGISTERED}
+        grace_now = {id for id, statuses in new.items() if statuses & REGISTERED == {Status.GRACE}}
+        grace_then = {id for id, statuses in old.items() if statuses & REGISTERED == {Status.GRACE}}
+        return {
+            "added": sorted(still - counting),
+            "ended": sorted(counting - still),
+            "in_grace": sorted(grace_now - grace_then),
+        }
+
+    def lost(self) -> tuple[int, int]:
+        """How many entries were on the list before, and how many of them it lost."""
+        before, after = self._before, self._after
+        on_list = np.isnan(before.vanished_at)
+        perhaps = self._old[on_list[self._old]]
+        remains = {
+            after.id_at(row)
+            for row in rows_with_ids(after, before.id_hash[perhaps]).tolist()
+            if np.isnan(after.vanished_at[row])
+        }
+        gone = {before.id_at(row) for row in perhaps.tolist()} - remains
+        return int(np.count_nonzero(on_list)), len(gone)
 
 
 def _changed(before: Registrations, after: Registrations) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

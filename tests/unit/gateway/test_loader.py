@@ -16,7 +16,7 @@ from enforcer.gateway.loader import Loaded, Loader, Refused, Result
 from enforcer.lists import load_lists
 from enforcer.registry.lookup import Registry
 from enforcer.registry.model import Revocation
-from enforcer.registry.standing import compare, listed
+from enforcer.registry.standing import Difference, listed
 from tests.unit.policy.worlds import DAY, NOW, TAG, registration
 
 GRACE = 30 * DAY
@@ -39,8 +39,12 @@ def test_the_difference_is_told_by_what_it_means_for_people() -> None:
         entry(4, valid_from=NOW - DAY),
         entry(5),
     )
-    assert compare(before, after, NOW, GRACE) == {"added": ["R-4", "R-5"], "ended": ["R-2"], "in_grace": ["R-1"]}
-    assert compare(after, after, NOW, GRACE) == {"added": [], "ended": [], "in_grace": []}
+    assert Difference(before, after).changes(NOW, GRACE) == {
+        "added": ["R-4", "R-5"],
+        "ended": ["R-2"],
+        "in_grace": ["R-1"],
+    }
+    assert Difference(after, after).changes(NOW, GRACE) == {"added": [], "ended": [], "in_grace": []}
 
 
 def test_what_the_kernel_may_decide_alone_and_until_when() -> None:
