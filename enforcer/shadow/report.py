@@ -174,12 +174,17 @@ class _Figures:
 
     def __init__(self, distinct: Iterable[Distinct], days: tuple[int, ...], watched: tuple[float, ...]) -> None:
         self._days = days
-        most = max(watched)
-        self._typical = [seconds >= min(WHOLE, most) and seconds > 0 for seconds in watched]
         self._found: dict[tuple[int, str, str, str, str], list[int]] = {}
+        seen = set()
         for each in distinct:
+            seen.add(each.day)
             key = (each.day, each.family, each.reason, each.line, each.outcome)
             self._found.setdefault(key, []).append(each.subscribers)
+        least = min(WHOLE, max(watched))
+        # What was counted in a daemon's first moments has no time beside it.
+        self._typical = [
+            seconds >= least and (seconds > 0 or day in seen) for day, seconds in zip(days, watched, strict=True)
+        ]
 
     def of(self, outcomes: Iterable[str], family: str = MERGED, reason: str = MERGED, line: str = MERGED) -> Group:
         """The subscribers of some outcomes, each day. Parts of a day may be the same people, or others."""

@@ -2,13 +2,15 @@
 
 P. Flajolet and others, "HyperLogLog: the analysis of a near-optimal cardinality estimation algorithm" (2007), with
 the estimator of O. Ertl, "New cardinality estimation algorithms for HyperLogLog sketches" (arXiv:1702.01284,
-algorithm 6), which needs no tables and holds from nothing to billions. The libraries that have it bring numpy to
-the gateway; it is a page.
+algorithm 6), which needs no tables and holds from nothing to billions. Libraries have estimates with bounds that
+hold most of the time; what must never be written of fewer than twenty needs one that holds always: ``at_least``.
 """
 
 from __future__ import annotations
 
 import math
+
+import numpy as np
 
 PRECISION = 12
 REGISTERS = 1 << PRECISION
@@ -36,7 +38,8 @@ class Sketch:
 
     def merge(self, other: Sketch) -> None:
         """Count all that another sketch, of the same hash, has counted."""
-        self._registers = bytearray(map(max, self._registers, other._registers))
+        mine = np.frombuffer(self._registers, np.uint8)
+        np.maximum(mine, np.frombuffer(other._registers, np.uint8), out=mine)
 
     @property
     def at_least(self) -> int:
@@ -45,7 +48,8 @@ class Sketch:
 
     def estimate(self) -> float:
         """About how many distinct things were counted."""
-        counts = [self._registers.count(rank) for rank in range(_RANK_BITS + 1)]
+        registers = np.frombuffer(self._registers, np.uint8)
+        counts = np.bincount(registers, minlength=_RANK_BITS + 1).tolist()
         # The paper's correction for registers that are full is left out: that takes some 10^18 things.
         z = 0.0
         for rank in range(_RANK_BITS, 0, -1):

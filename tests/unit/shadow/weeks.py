@@ -75,6 +75,7 @@ def write(
 ) -> None:
     """Hours of handshakes from Monday on, with a restart at one of them, and nothing while the daemon is down."""
     chance = random.Random(seed)
+    known: dict[tuple[int, int], Decision] = {}
     totals, ledger = Totals(MONDAY), Ledger()
     for index in range(hours):
         start = MONDAY + index * HOUR
@@ -85,7 +86,7 @@ def write(
             # An hour's first minute: nothing of it was counted.
             store.write([Batch(start, ledger.take(totals.close()), Unsaved([], frozenset()))], 0)
         if index not in down:
-            for decision in _decisions(populations, index, chance):
+            for decision in _decisions(populations, index, chance, known):
                 totals.observe(decision)
     store.write([Batch(start + HOUR, ledger.take(totals.close()), _watched(hours - 1, down))], 0)
 
@@ -96,7 +97,12 @@ def _watched(index: int, down: range) -> Unsaved:
     return Unsaved([Watched(MONDAY + index * HOUR, family, hour, hour) for family in families], frozenset())
 
 
-def _decisions(populations: tuple[Population, ...], index: int, chance: random.Random) -> Iterator[Decision]:
+def _decisions(
+    populations: tuple[Population, ...],
+    index: int,
+    chance: random.Random,
+    known: dict[tuple[int, int], Decision],
+) -> Iterator[Decision]:
     day, hour = divmod(index, 24)
     for number, people in enumerate(populations):
         if not people.first_day <= day <= people.last_day:
@@ -104,9 +110,12 @@ def _decisions(populations: tuple[Population, ...], index: int, chance: random.R
         weekend = 0.45 if day % 7 >= 5 else 1.0
         share = OFFICE[hour] / 100 * weekend * chance.uniform(0.85, 1.15)
         for _ in range(round(people.size * share)):
-            subscriber = number * 100_000 + chance.randrange(people.size)
-            for _ in range(chance.randint(1, 3)):
-                yield handshake(subscriber, people.family, people.variant, people.reason, people.line)
+            one = chance.randrange(people.size)
+            if (number, one) not in known:
+                known[number, one] = handshake(
+                    number * 100_000 + one, people.family, people.variant, people.reason, people.line
+                )
+            yield from [known[number, one]] * chance.randint(1, 3)
 
 
 def week(folder: Path) -> Report:
