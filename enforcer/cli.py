@@ -40,10 +40,11 @@ from enforcer.gateway.nfqueue import QueueError
 from enforcer.gateway.ruleset import Backend, table
 from enforcer.gateway.sets import statements
 from enforcer.gateway.watch import watch_lists
-from enforcer.lists import load_lists
+from enforcer.lists import ListError, load_lists
 from enforcer.log_command import log as log_command
 from enforcer.log_events import named
 from enforcer.present import console, flows_table
+from enforcer.problems import Notice, Problem
 from enforcer.replay import FlowReport, Replay
 from enforcer.report_command import report as report_command
 from enforcer.subscribers.radius.process import RadiusError
@@ -104,11 +105,15 @@ def _run(config_path: Path | None, lenient: bool) -> None:
         fail(MACHINE, obstacles)
     watch = watch_lists(config)
     with input_errors():
-        lists = load_lists(config, lenient, time.time(), config_path or DEFAULT_CONFIG, aside=True)
+        try:
+            lists = load_lists(config, lenient, time.time(), config_path or DEFAULT_CONFIG, aside=True)
+        except ListError as error:
+            fail(INPUT, [problem.logged() for problem in error.problems])
     for warning in preflight.warnings(config):
         log.warning("%s", warning, extra=named("machine_notice"))
-    for notice in (*lists.notices, *lists.problems):
-        log.warning("%s", notice, extra=named("list_notice"))
+    notices: list[Notice | Problem] = [*lists.notices, *lists.problems]
+    for notice in notices:
+        log.warning("%s", notice.logged(), extra=named("list_notice"))
     with input_errors():
         daemon = Daemon(config_path or DEFAULT_CONFIG, config, lists, lenient, watch)
     try:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+_ADDRESSES = frozenset({"address", "peers"})
+"""Fields whose values are addresses, and whose messages quote them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -27,6 +30,12 @@ class Problem:
             text += f" {self.value!r}:"
         return f"{text} {self.message}"
 
+    def logged(self) -> str:
+        """The same for the daemon's log, which names no address: only where it stands."""
+        if self.column not in _ADDRESSES:
+            return str(self)
+        return f"{_place(self.file, self.line, self.column)} cannot be used: `enforcer check` says why"
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -39,6 +48,12 @@ class Notice:
 
     def __str__(self) -> str:
         return f"{_place(self.file, self.line, self.column)} {self.message}"
+
+    def logged(self) -> str:
+        """The same for the daemon's log, which names no address: only where it stands."""
+        if self.column not in _ADDRESSES:
+            return str(self)
+        return f"{_place(self.file, self.line, self.column)} a word about it: `enforcer check` says it"
 
 
 @dataclass(slots=True)

@@ -102,32 +102,37 @@ class KernelWriter:
         self._installation.remove()
 
     def _run(self) -> None:
-        while True:
+        # What was written is forgotten with each turn, not held on to until something else comes.
+        while self._turn():
             if time.monotonic() >= self._next_look:
                 self._look_after()
-            try:
-                posted = [self._queue.get(timeout=max(0.0, self._next_look - time.monotonic()))]
-            except Empty:
-                continue
-            time.sleep(GATHER)
-            while not self._queue.empty():
-                posted.append(self._queue.get())
-            text = ""
-            for what in posted:
-                if what is None:
-                    return
-                if isinstance(what, Everything):
-                    self._write(text)
-                    text = ""
-                    self._write_everything(what)
-                elif isinstance(what, Exempt):
-                    text += self._sets.replace("exempt", what.networks)
-                elif isinstance(what, Registered):
-                    text += self._sets.replace("registered", what.networks) + forget_rejected(self._config)
-                else:
-                    text += self._sets.change("registered", what.add, what.remove)
-                    text += forget_rejected(self._config) if what.forget else ""
-            self._write(text)
+
+    def _turn(self) -> bool:
+        """Write what is posted by the next look; False when told to stop."""
+        try:
+            posted = [self._queue.get(timeout=max(0.0, self._next_look - time.monotonic()))]
+        except Empty:
+            return True
+        time.sleep(GATHER)
+        while not self._queue.empty():
+            posted.append(self._queue.get())
+        text = ""
+        for what in posted:
+            if what is None:
+                return False
+            if isinstance(what, Everything):
+                self._write(text)
+                text = ""
+                self._write_everything(what)
+            elif isinstance(what, Exempt):
+                text += self._sets.replace("exempt", what.networks)
+            elif isinstance(what, Registered):
+                text += self._sets.replace("registered", what.networks) + forget_rejected(self._config)
+            else:
+                text += self._sets.change("registered", what.add, what.remove)
+                text += forget_rejected(self._config) if what.forget else ""
+        self._write(text)
+        return True
 
     def _look_after(self) -> None:
         try:

@@ -59,10 +59,11 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A reload that must not happen."""
+    """A reload that must not happen: why, for who asked and, without what the log does not name, for the log."""
 
     error: str
     by: str
+    logged: str
 
 
 Result = Loaded | Refused | Listed
@@ -129,12 +130,15 @@ class Loader:
                 raise ReloadError(
                     f"{self._path}: numbers.key_file changes only with a restart beside a shared store"
                 )
-        except (ConfigError, ListError, ReloadError) as error:
-            return Refused(str(error), by)
+        except ListError as error:
+            return Refused(str(error), by, error.logged)
+        except (ConfigError, ReloadError) as error:
+            return Refused(str(error), by, str(error))
         except Exception as error:
             # Whoever asked waits for an answer, and no other reload begins before it is given.
             log.exception("reload failed unexpectedly", extra=named("fault"))
-            return Refused(f"{self._path}: cannot be loaded: {error!r}", by)
+            told = f"{self._path}: cannot be loaded: {error!r}"
+            return Refused(told, by, f"{self._path}: cannot be loaded")
         grace = float(config.registry.grace)
         changes = difference.changes(now, grace)
         return Loaded(config, lists, listed(lists.registry, now, grace), changes, by, watch)

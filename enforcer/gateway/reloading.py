@@ -21,6 +21,7 @@ from enforcer.gateway.sets import exempt
 from enforcer.gateway.watch import Watch
 from enforcer.lists import Lists
 from enforcer.log_events import named
+from enforcer.problems import Notice, Problem
 from enforcer.registry.standing import Listed
 from enforcer.subscribers.radius.process import RadiusError
 
@@ -106,7 +107,7 @@ class Reloading:
         if isinstance(result, Loaded):
             self._put_in_force(result)
         elif isinstance(result, Refused):
-            self._refuse(result.error)
+            self._refuse(result.error, result.logged)
         else:
             self._daemon.listed = result
             self._daemon.kernel.post(Registered(self._daemon.registered(time.time())))
@@ -121,7 +122,7 @@ class Reloading:
             daemon.follower.reconfigure(loaded.lists.radius)
         except Exception as error:
             daemon.exemptions = before.exemptions
-            self._refuse(str(error))
+            self._refuse(str(error), str(error))
             return
         daemon.config, daemon.lists, daemon.listed = loaded.config, loaded.lists, loaded.listed
         self._forget_foreign_tags(before.lists)
@@ -152,8 +153,9 @@ class Reloading:
         if self.watch.paths != loaded.watch.paths:
             self.watch = loaded.watch
         self.loader.keep(daemon.config, daemon.lists.registry)
-        for notice in (*daemon.lists.notices, *daemon.lists.problems):
-            log.warning("%s", notice, extra=named("list_notice"))
+        notices: list[Notice | Problem] = [*daemon.lists.notices, *daemon.lists.problems]
+        for notice in notices:
+            log.warning("%s", notice.logged(), extra=named("list_notice"))
         daemon.reloads.succeeded(now)
         changes = ", ".join(f"{len(ids)} {what.replace('_', ' ')}" for what, ids in loaded.changes.items())
         log.info(
@@ -179,11 +181,12 @@ class Reloading:
         daemon.judge_anew(now)
         daemon.kernel.post(Registered(daemon.registered(now)))
         daemon.kernel.post(Exempt(frozenset(exempt(daemon.exemptions))))
-        self._refuse(f"the kernel refuses it: {error}")
+        told = f"the kernel refuses it: {error}"
+        self._refuse(told, told)
 
-    def _refuse(self, error: str) -> None:
+    def _refuse(self, error: str, logged: str) -> None:
         self._daemon.reloads.failed()
-        log.error("reload refused, everything stays as it was:\n%s", error, extra=named("reload_refused"))
+        log.error("reload refused, everything stays as it was:\n%s", logged, extra=named("reload_refused"))
         self._tell_asking({"error": f"reload refused, everything stays as it was:\n{error}"})
 
     def _tell_asking(self, told: Answer) -> None:

@@ -89,13 +89,13 @@ class KernelSets:
 
     def change(self, kind: Kind, add: Iterable[Network], remove: Iterable[Network]) -> str:
         """The statements that add some networks of a kind and remove others; empty when nothing changes."""
-        more, fewer = _by_set(kind, add), _by_set(kind, remove)
-        text = ""
-        for name in {**more, **fewer}:
-            members = self._members[name]
-            removed = fewer.get(name, _NOTHING)
-            text += self._change(name, more.get(name, _NOTHING) - members, removed - (removed - members))
-        return text
+        # What was never registered does not come near NumPy, which keeps small arrays' memory for the next ones.
+        there = (network for network in remove if network in self._members[set_for(kind, network)])
+        more, fewer = _by_set(kind, add), _by_set(kind, there)
+        return "".join(
+            self._change(name, more.get(name, _NOTHING) - self._members[name], fewer.get(name, _NOTHING))
+            for name in {**more, **fewer}
+        )
 
     def _change(self, name: str, more: Networks, fewer: Networks) -> str:
         if not more and not fewer:

@@ -123,7 +123,8 @@ class _Device:
             ["wireguard-go", "--foreground", self._name], self._name, environment={"LOG_LEVEL": "verbose"}
         )
         control = Path("/var/run/wireguard", f"{self._name}.sock")
-        if not wait_until(control.exists, 5):
+        # The file is there a moment before anybody listens.
+        if not wait_until(lambda: _listened_on(control), 5):
             raise LabError(f"{self._node.name}: wireguard-go did not start:\n{process.log()}")
         return process
 
@@ -152,6 +153,13 @@ class _Device:
         """Whether any peer has a completed handshake."""
         shown = self._node.run(["wg", "show", self._name, "latest-handshakes"]).stdout
         return any(int(line.split()[1]) > 0 for line in shown.splitlines())
+
+
+def _listened_on(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
+        probe.connect(str(path))
+        return True
+    return False
 
 
 def put_under_load(server: WireGuardServer, flooder: Node) -> None:

@@ -20,6 +20,7 @@ from enforcer.log_events import EVENTS, named
 from enforcer.logs import JsonLines, ShortLines
 from enforcer.observe.audit import AuditLog
 from enforcer.observe.refusals import PER_SECOND, RefusalLog
+from enforcer.problems import Notice, Problem
 from tests.unit.policy.worlds import NOW, STATIC, World
 
 LEVELS = {"info": "info", "warning": "warning", "error": "error", "exception": "error"}
@@ -224,3 +225,16 @@ def test_what_nft_refuses_is_told_without_the_addresses_it_quotes() -> None:
         nft.check(f"add element inet enforcer_is_not_there registered4 {{ {STATIC} }}\n")
     assert "Error: " in str(told.value)
     assert STATIC not in str(told.value)
+
+
+@pytest.mark.parametrize("column", ["address", "peers"])
+def test_what_is_wrong_with_an_address_is_logged_without_it(column: str) -> None:
+    problem = Problem("list.csv", 5, column, "198.51.100.300", "not an address: expected one as 192.0.2.7")
+    notice = Notice("list.csv", 5, column, "covers 198.51.100.7")
+    for found in (problem, notice):
+        assert found.logged().startswith(f"list.csv:5: {column}: ")
+        assert "198.51" not in found.logged()
+        assert "`enforcer check`" in found.logged()
+        assert "198.51" in str(found)
+    other = Problem("list.csv", 6, "valid_to", "tomorrow", "not a date")
+    assert other.logged() == str(other)
