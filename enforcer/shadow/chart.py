@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 
 from enforcer.shadow.report import Subscribers
 
 WIDTH = 720
 LEFT = 52
 """Pixels left of the bars, for the scale."""
+RIGHT = 16
+"""Pixels right of them: the last day's name is wider than its bar."""
 HEIGHT = 132
 """Pixels the highest bar has."""
 TOP = 24
 """Pixels above it, for its number."""
+
+_ROOM = 90
+"""Pixels that two numbers and the word between them take."""
 
 _NUMBERED = 14
 """Days up to which each bar has its number above it."""
@@ -24,11 +30,9 @@ _NUMBERED = 14
 class Bar:
     """One day. ``sure`` is how high the part is that is certain, ``top`` the whole; both from the bottom up.
 
-    ``state`` says what it shows: subscribers, few (fewer than twenty, or nobody), or unwatched. ``slot`` is the
-    left of all the room it has.
+    ``state`` says what it shows: subscribers, few (fewer than twenty, or nobody), or unwatched.
     """
 
-    slot: float
     left: float
     width: float
     sure: float
@@ -48,11 +52,20 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """Days in a row without a bar: few, or unwatched."""
+
+    state: str
+    left: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """A whole chart."""
 
     bars: tuple[Bar, ...]
-    slot: float
+    gaps: tuple[Gap, ...]
     scale: tuple[Line, ...]
     numbered: bool
 
@@ -62,8 +75,8 @@ def chart(
 ) -> Chart:
     """Subscribers by day (``days`` in epoch seconds), on a scale that reaches ``highest``."""
     step = _step(highest)
-    most = max(step, -(-highest // step) * step)
-    slot = (WIDTH - LEFT) / max(len(days), 7)
+    most = max(2 * step, -(-highest // step) * step)
+    slot = (WIDTH - LEFT - RIGHT) / max(len(days), 7)
     width = min(48.0, slot * 0.72)
     every = -(-len(days) // 12)
     bars = []
@@ -74,19 +87,18 @@ def chart(
         labelled = (len(days) - 1 - index) % every == 0
         bars.append(
             Bar(
-                LEFT + slot * index,
                 LEFT + slot * index + (slot - width) / 2,
                 width,
                 low / most * HEIGHT,
                 high / most * HEIGHT,
                 state,
-                between(subscribers) if subscribers else "<20",
+                _number(subscribers, slot),
                 date(day) if labelled else "",
                 f"{date(day)}: {_said(subscribers, state)}",
             )
         )
     scale = tuple(Line(value / most * HEIGHT, f"{value:,}") for value in range(0, most + 1, step))
-    return Chart(tuple(bars), slot, scale, len(days) <= _NUMBERED)
+    return Chart(tuple(bars), tuple(_gaps(bars, slot)), scale, len(days) <= _NUMBERED)
 
 
 def between(subscribers: Subscribers) -> str:
@@ -99,6 +111,20 @@ def date(day: float) -> str:
     """A day of the year in few letters: 14 Nov."""
     at = datetime.fromtimestamp(day, UTC)
     return f"{at.day} {at:%b}"
+
+
+def _gaps(bars: Sequence[Bar], slot: float) -> Iterator[Gap]:
+    for state, days in groupby(enumerate(bars), key=lambda each: each[1].state):
+        if state != "subscribers":
+            first, *rest = (index for index, _ in days)
+            yield Gap(state, LEFT + slot * first, slot * (1 + len(rest)))
+
+
+def _number(subscribers: Subscribers | None, slot: float) -> str:
+    if subscribers is None:
+        return "<20"
+    wide = subscribers.low == subscribers.high or slot >= _ROOM
+    return between(subscribers) if wide else f"{subscribers.low:,}+"
 
 
 def _said(subscribers: Subscribers | None, state: str) -> str:

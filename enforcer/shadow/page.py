@@ -13,12 +13,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from enforcer import __version__
 from enforcer.reasons import REASONS
 from enforcer.shadow import chart
-from enforcer.shadow.advice import FEWER, NAMES, about, advice, share
+from enforcer.shadow.advice import MEND, NAMES, about, advice, share
 from enforcer.shadow.coverage import lasting
 from enforcer.shadow.ledger import SMALLEST, STEP
 from enforcer.shadow.report import Group, Report
 from enforcer.shadow.sketch import ERROR
-from enforcer.shadow.totals import DAY
 
 
 def page(report: Report) -> str:
@@ -44,12 +43,12 @@ def page(report: Report) -> str:
         geometry=chart,
         largest=most,
         names=NAMES,
+        faults=MEND,
         words=REASONS,
         about=about,
         between=chart.between,
         lasting=lasting,
         share=share,
-        few=FEWER,
         typical=typical,
         busiest=busiest,
         date=chart.date,
@@ -57,7 +56,6 @@ def page(report: Report) -> str:
         error=margin(),
         step=STEP,
         smallest=SMALLEST,
-        day=DAY,
     )
 
 

@@ -36,6 +36,11 @@ class Subscribers:
     low: int
     high: int
 
+    @property
+    def restarted(self) -> bool:
+        """Whether it is not known who came before a restart and who came after."""
+        return self.low < self.high
+
 
 @dataclass(frozen=True, slots=True)
 class Group:

@@ -211,7 +211,9 @@ def test_a_chart_has_a_bar_for_each_day_and_a_round_scale() -> None:
 
 
 def test_nothing_at_all_makes_a_chart_too() -> None:
-    assert [line.number for line in chart((DAY_ONE,), (None,), (0.0,), 0).scale] == ["0", "10"]
+    made = chart((DAY_ONE,), (None,), (0.0,), 0)
+    assert [line.number for line in made.scale] == ["0", "10", "20"]
+    assert len(made.gaps) == 1
 
 
 def test_numbers_in_words() -> None:
