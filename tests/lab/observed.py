@@ -104,11 +104,8 @@ class Observed:
             if beat % every == 0:
                 self.initiate("company", address)
         if beat % 4 == 2:
-            # A new session each time the other claim (below) is over.
-            number, since = divmod(beat + 240 - 46, 240)
-            status = radius.START if beat < 4 or since < 4 else radius.INTERIM
-            name, address = f"s-1-{number}".encode(), str(MOBILE.ip4.ip)
-            self._account("bras-1", radius.session(status, name, NUMBER.encode(), address))
+            status = radius.START if beat < 4 else radius.INTERIM
+            self._account("bras-1", radius.session(status, number=NUMBER.encode(), address=str(MOBILE.ip4.ip)))
             self._account("bras-2", radius.session(radius.INTERIM, b"s-2", address="100.64.1.77", nas=b"bras-2"))
         if beat % 12 == 3:
             self._account("bras-2", radius.session(), b"a wrong secret")
@@ -116,11 +113,11 @@ class Observed:
             self._account("stray", radius.session())
         if beat % 8 == 6:
             self._account("bras-1", radius.session(session_id=b"s-3", number=b"", address="100.64.1.78"))
-        if beat % 240 == 30:
-            # Another claim of the mobile line's address: for a while nobody knows whose it is.
+        if beat % 960 == 30:
+            # Another claim of the mobile line's address: for two minutes nobody knows whose it is.
             claim = radius.session(session_id=b"s-4", address=str(MOBILE.ip4.ip), nas=b"bras-2")
             self._account("bras-2", claim)
-        if beat % 240 == 45:
+        if beat % 960 == 45:
             claim = radius.session(radius.STOP, b"s-4", address=str(MOBILE.ip4.ip), nas=b"bras-2")
             self._account("bras-2", claim)
 

@@ -34,7 +34,7 @@ class Window:
         self._prometheus = prometheus
         self._begin, self._end = begin, end
         self._step = max(float(interval), (end - begin) / 240)
-        self._rate_interval = f"{max(4 * interval, round(4 * self._step))}s"
+        self._rate_interval = f"{max(12 * interval, round(4 * self._step))}s"
 
     def answers(self, panel: Panel) -> list[tuple[str, list[tuple[float, float]]]]:
         """The panel's series with their legends."""
