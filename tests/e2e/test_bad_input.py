@@ -16,7 +16,7 @@ ENFORCER = Path(sys.executable).with_name("enforcer")
 INPUT, USAGE, MACHINE = 1, 2, 3
 
 LINE = "lines: [{name: leased, class: static, prefixes: [198.51.100.0/24]}]\n"
-ENFORCE = "mode: enforce\nenforce: [wireguard]\n" + LINE
+ENFORCE = "mode: enforce\nenforce: [wireguard]\nshadow: {period: 0s}\n" + LINE
 
 
 def run(
