@@ -133,18 +133,34 @@ def _problem(
     field, colon, rest = message.partition(": ")
     if kind == "value_error" and colon and (*loc, field) in lines:
         loc, message = (*loc, field), rest
-    known = loc
-    while known and known not in lines:
-        known = known[:-1]
-    value = data
-    for part in known:
-        value = value[part]
+    known, value = _known(loc, lines, data)
     shown = None if isinstance(value, (dict, list)) or known != loc else str(value)
     if kind == "extra_forbidden":
         message, shown = "is not a setting; " + _expected_keys(loc[:-1]), None
     elif kind == "missing":
         message, shown = "is required", None
     return Problem(str(path), lines.get(known), _dotted(loc) or None, shown, message)
+
+
+def _known(
+    loc: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int], data: Any
+) -> tuple[tuple[str | int, ...], Any]:
+    """The longest beginning of a place that stands in the file, and what was read there.
+
+    What stands in the file need not have been read: a key that stands twice counts once.
+    """
+    while loc:
+        value = data
+        try:
+            for part in loc:
+                value = value[part]
+        except (KeyError, IndexError, TypeError):
+            value = None
+        else:
+            if loc in lines:
+                return loc, value
+        loc = loc[:-1]
+    return loc, data
 
 
 def _expected_keys(where: tuple[str | int, ...]) -> str:

@@ -130,12 +130,11 @@ def read_udp(packet: Packet) -> Header | None:
         header = read_header(payload, 4, length - 4)
         if header is not None:
             return header
+    header = None
     if payload[8:16] == _NO_SPI:
         header = read_header(payload, 0, length)
-    elif payload[12:20] == _NO_SPI and payload[:4] == MARKER:
+    if header is None and payload[12:20] == _NO_SPI and payload[:4] == MARKER:
         header = read_header(payload, 4, length - 4)
-    else:
-        return None
     if header is None or not header.first or len(payload) != length or not chain_ends(payload, header):
         return None
     return header

@@ -18,7 +18,7 @@ LONGEST_DATAGRAM = 65535
 FRAGMENTS_PER_DATAGRAM = 128
 
 OVERLAP = NotParsed("overlapping fragments")
-CONFLICT = NotParsed("fragments disagree about the datagram's end")
+CONFLICT = NotParsed("fragments disagree about the datagram's end or protocol")
 TOO_LONG = NotParsed("fragments of a datagram longer than 65535 bytes")
 MALFORMED = NotParsed("fragment length empty, or not a multiple of 8 though more follow")
 SNAPPED = NotParsed("fragment cut short by the capture")
@@ -50,7 +50,8 @@ class _Datagram:
             return TOO_LONG
         index = bisect_left(self.offsets, offset)
         if index < len(self.offsets) and self.offsets[index] == offset and self.parts[index] == data:
-            return None if fragment.more == (self.length != end) else CONFLICT
+            same = fragment.more == (self.length != end) and (offset or fragment.protocol == self.protocol)
+            return None if same else CONFLICT
         if index and self.offsets[index - 1] + len(self.parts[index - 1]) > offset:
             return OVERLAP
         if index < len(self.offsets) and self.offsets[index] < end:

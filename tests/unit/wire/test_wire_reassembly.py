@@ -129,7 +129,7 @@ def test_data_beyond_the_end_is_a_conflict(first: bool) -> None:
     order = [last, beyond] if first else [beyond, last]
     reassembler = Reassembler(8, 30)
     assert reassembler.add(order[0], 0.0) is None
-    assert reassembler.add(order[1], 0.0) == NotParsed("fragments disagree about the datagram's end")
+    assert reassembler.add(order[1], 0.0) == NotParsed("fragments disagree about the datagram's end or protocol")
 
 
 def test_two_ends_are_a_conflict() -> None:
@@ -137,11 +137,11 @@ def test_two_ends_are_a_conflict() -> None:
     reassembler = Reassembler(8, 30)
     assert reassembler.add(piece(data, 48, 64), 0.0) is None
     assert reassembler.add(piece(data, 16, 32)._replace(more=False), 0.0) == NotParsed(
-        "fragments disagree about the datagram's end"
+        "fragments disagree about the datagram's end or protocol"
     )
     assert reassembler.add(piece(data, 0, 16, identification=8), 0.0) is None
     assert reassembler.add(piece(data, 0, 16, identification=8)._replace(more=False), 0.0) == NotParsed(
-        "fragments disagree about the datagram's end"
+        "fragments disagree about the datagram's end or protocol"
     )
 
 
