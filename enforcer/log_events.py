@@ -59,6 +59,12 @@ EVENTS: Mapping[str, Event] = {
     "control_failed": Event("error", "The control socket has an error, or a question on it failed."),
     # The kernel.
     "rules_taken": Event("error", "Another program took rules of ours out of the kernel. They are put back."),
+    "sets_repaired": Event(
+        "error",
+        "Another program changed our sets of registered or exempt addresses. They are as they should be again.",
+        ("missing", "extra"),
+    ),
+    "sets_unread": Event("error", "The kernel's sets cannot be read, to see whether they are as they should be."),
     "sets_behind": Event("error", "The kernel refused a change of its sets. It is tried again."),
     # Exempt destinations.
     "exempt_notice": Event("warning", "A name left alone does not resolve as it should.", ("name",)),

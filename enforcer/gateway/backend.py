@@ -11,8 +11,8 @@ from __future__ import annotations
 import logging
 
 from enforcer.config import Config
-from enforcer.gateway import nft
-from enforcer.gateway.ruleset import TABLE, Backend, marks, queue_range, removal, table
+from enforcer.gateway import nf_tables, nft
+from enforcer.gateway.ruleset import Backend, marks, queue_range, removal, table
 from enforcer.log_events import named
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ class Installation:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self._made: dict[str, str] = {}
+        self._rules: bytes | None = None
 
     def install(self, config: Config, contents: str) -> None:
         """Load the table with its set ``contents`` in one transaction, replacing an earlier one of ours.
@@ -57,7 +58,7 @@ class Installation:
             if self.backend is Backend.PAIRED:
                 for family in _IPTABLES:
                     self._pair(family, config)
-            nft.load(table(config, self.backend) + contents)
+            self._load(config, contents)
         except nft.CommandError:
             self.remove()
             raise
@@ -67,12 +68,11 @@ class Installation:
 
         Raises CommandError; then the installed one goes on.
         """
-        nft.load(table(config, self.backend) + contents)
+        self._load(config, contents)
 
     def complete(self) -> bool:
-        """Whether everything installed is still there. Raises CommandError when the kernel cannot be asked."""
-        tables = [item["table"] for item in nft.objects("tables") if "table" in item]
-        if not any(f"{one['family']} {one['name']}" == TABLE for one in tables):
+        """Whether our rules are there as they were loaded. Raises CommandError when the kernel cannot be asked."""
+        if nf_tables.rules() != self._rules:
             return False
         return self.backend is Backend.NATIVE or all(map(_is_paired, _IPTABLES))
 
@@ -82,7 +82,7 @@ class Installation:
             for family in _IPTABLES:
                 if not _is_paired(family):
                     self._pair(family, config)
-        nft.load(table(config, self.backend) + contents)
+        self._load(config, contents)
 
     def remove(self) -> None:
         """Take out everything of ours. The table goes first, in one transaction: that ends every effect."""
@@ -90,6 +90,10 @@ class Installation:
         if self.backend is Backend.PAIRED:
             for family in _IPTABLES:
                 self._unpair(family)
+
+    def _load(self, config: Config, contents: str) -> None:
+        nft.load(table(config, self.backend) + contents)
+        self._rules = nf_tables.rules()
 
     def _pair(self, family: str, config: Config) -> None:
         had_table, had_chain = _has("tables", family), _has("chains", family)

@@ -2,7 +2,7 @@
 
 What is asked for in quick succession is written as one transaction. A transaction that the kernel refuses is
 followed by a full one, later, from what the sets should hold. What another program took out (a firewall's restart
-flushes every table) is put back.
+flushes every table) is put back, and so is what it added to our sets or removed from them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 from enforcer.config import Config
-from enforcer.gateway import nft
+from enforcer.gateway import nf_tables, nft
 from enforcer.gateway.backend import Installation
+from enforcer.gateway.invariant import Compared, Comparison, confirmed
 from enforcer.gateway.ruleset import forget_rejected
 from enforcer.gateway.sets import KernelSets
 from enforcer.log_events import named
@@ -32,7 +33,7 @@ RETRY = 5.0
 """Seconds until everything is written anew after the kernel refused a change."""
 
 LOOK = 5.0
-"""Seconds between two looks whether everything of ours is still there."""
+"""Seconds between two looks whether another program has written, and whether all of ours is still there then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +76,17 @@ class KernelWriter:
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
         self._sets = KernelSets()
-        self._queue: SimpleQueue[Change | Registered | Exempt | Everything | None] = SimpleQueue()
+        self._queue: SimpleQueue[Change | Registered | Exempt | Everything | Compared | None] = SimpleQueue()
+        self._comparison = Comparison(self._queue.put)
+        self._written = 0
+        self._others: int | None = None
         self._thread = threading.Thread(target=self._run, name="kernel", daemon=True)
         self._config = Config()
         self._behind = False
         self._next_look = 0.0
+        self._unread = False
         self.failures = 0
+        self.repairs = {"rules": 0, "elements": 0}
 
     def start(self, config: Config, registered: Iterable[Network], exempt: Iterable[Network]) -> None:
         """Install the table with its contents. Raises CommandError; then nothing of ours is left."""
@@ -124,6 +130,10 @@ class KernelWriter:
                 self._write(text)
                 text = ""
                 self._write_everything(what)
+            elif isinstance(what, Compared):
+                self._write(text)
+                text = ""
+                self._repair(what)
             elif isinstance(what, Exempt):
                 text += self._sets.replace("exempt", what.networks)
             elif isinstance(what, Registered):
@@ -136,25 +146,67 @@ class KernelWriter:
 
     def _look_after(self) -> None:
         try:
-            if not self._installation.complete():
-                log.error(
-                    "another program took rules of ours out of the kernel: putting them back",
-                    extra=named("rules_taken"),
-                )
-                self._installation.restore(self._config, self._sets.fill())
-            elif self._behind:
-                nft.load(self._refill(self._sets, self._config))
+            others = self._written_by_others()
+            if self._behind or others != self._others:
+                self._look_closely(others)
         except nft.CommandError as error:
             self._failed(error)
         else:
             self._behind = False
             self._next_look = time.monotonic() + LOOK
 
+    def _written_by_others(self) -> int:
+        """The transactions of this network namespace that are not ours."""
+        return nf_tables.generation() - self._written & 0xFFFF_FFFF
+
+    def _look_closely(self, others: int) -> None:
+        if not self._installation.complete():
+            log.error(
+                "another program took rules of ours out of the kernel: putting them back",
+                extra=named("rules_taken"),
+            )
+            self.repairs["rules"] += 1
+            self._installation.restore(self._config, self._sets.fill())
+            self._others = None
+        elif self._behind:
+            self._load(self._refill(self._sets, self._config))
+        else:
+            self._comparison.begin(self._sets.members, others)
+
+    def _repair(self, found: Compared) -> None:
+        if found.error is not None:
+            if not self._unread:
+                log.error("the kernel's sets cannot be read: %s", found.error, extra=named("sets_unread"))
+            self._unread = True
+            return
+        self._unread = False
+        if self._behind:
+            return
+        try:
+            repair = confirmed(found.suspects, self._sets)
+            self._load(repair.text)
+        except nft.CommandError as error:
+            self._failed(error)
+            return
+        if repair.text:
+            self.repairs["elements"] += repair.missing + repair.extra
+            log.error(
+                "another program changed our sets: %d elements were missing, %d too many; put right",
+                repair.missing, repair.extra,
+                extra=named("sets_repaired", missing=repair.missing, extra=repair.extra),
+            )  # fmt: skip
+        elif repair.complete:
+            self._others = found.basis
+
+    def _load(self, text: str) -> None:
+        nft.load(text)
+        self._written += bool(text)
+
     def _write(self, text: str) -> None:
         if not text or self._behind:
             return
         try:
-            nft.load(text)
+            self._load(text)
         except nft.CommandError as error:
             self._failed(error)
 
@@ -165,11 +217,12 @@ class KernelWriter:
         try:
             if what.table:
                 self._installation.replace(what.config, sets.fill())
+                self._others = None
             elif self._behind:
                 # The kernel does not hold what it should: what differs from that says too little.
-                nft.load(self._refill(sets, what.config))
+                self._load(self._refill(sets, what.config))
             else:
-                nft.load(self._sets.copy().become(sets) + forget_rejected(what.config))
+                self._load(self._sets.copy().become(sets) + forget_rejected(what.config))
         except nft.CommandError as error:
             self.failures += 1
             what.done.set_exception(error)

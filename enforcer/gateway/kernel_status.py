@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from prometheus_client.core import Metric
 
 from enforcer.fingerprints.detection import Family
-from enforcer.gateway import nft
+from enforcer.gateway import nf_tables
 from enforcer.gateway.nfqueue import QueueStatistics, statistics
-from enforcer.gateway.ruleset import TABLE
 from enforcer.observe import catalogue
 from enforcer.observe.metrics import kernel
 
@@ -18,13 +17,6 @@ if TYPE_CHECKING:
     from enforcer.gateway.daemon import Daemon
 
 _WRAP = 1 << 32
-
-
-def kernel_counters() -> dict[str, tuple[int, int]]:
-    """Packets and bytes of each counter of our table. Raises CommandError when it is not there."""
-    found = nft.objects("counters", "table", *TABLE.split())
-    counters = (item["counter"] for item in found)
-    return {counter["name"]: (counter["packets"], counter["bytes"]) for counter in counters}
 
 
 class Unjudged:
@@ -73,7 +65,7 @@ class KernelStatus:
 
     def read(self, daemon: Daemon) -> Iterator[Metric]:
         """The metrics. Raises CommandError when our table is not in the kernel."""
-        counters = kernel_counters()
+        counters = nf_tables.counters()
         gateway = daemon.config.gateway
         ours = range(gateway.queue, gateway.queue + gateway.queues)
         queues = {number: queue for number, queue in statistics().items() if number in ours}
@@ -90,6 +82,7 @@ class KernelStatus:
             {("not_queued",): self._unjudged.not_queued, ("not_delivered",): self._unjudged.not_delivered}
         )
         yield catalogue.KERNEL_WRITE_FAILURES.value(daemon.kernel.failures)
+        yield catalogue.KERNEL_REPAIRS.values({(what,): count for what, count in daemon.kernel.repairs.items()})
 
 
 def _queues(queues: Mapping[int, QueueStatistics]) -> Iterator[Metric]:

@@ -6,7 +6,7 @@ is added in milliseconds; prefixes in interval sets, which are cheaper to load w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from itertools import chain, repeat
 from socket import AF_INET, AF_INET6, inet_ntop
@@ -59,6 +59,19 @@ class KernelSets:
     def __init__(self) -> None:
         self._members = dict.fromkeys(_ALL, _NOTHING)
 
+    @property
+    def members(self) -> Mapping[str, Networks]:
+        """What each set should hold: never changed, another mapping and other sets once it does."""
+        return dict(self._members)
+
+    def repair(self, name: str, missing: Networks, extra: Networks) -> str:
+        """The statements that add what the kernel lacks of a set's members, and delete what it has besides."""
+        return _elements(name, extra, "delete") + _elements(name, missing)
+
+    def refill_one(self, name: str) -> str:
+        """The statements, one transaction, that bring one set here from any state."""
+        return _flush(name) + _elements(name, self._elements_of(name))
+
     def fill(self) -> str:
         """The statements that fill sets that are empty, as in a table just made."""
         return "".join(_elements(name, self._elements_of(name)) for name in _ALL)
@@ -102,7 +115,7 @@ class KernelSets:
             return ""
         self._members[name] = (self._members[name] | more) - fewer
         if name in INTERVAL_SETS:
-            return _flush(name) + _elements(name, self._elements_of(name))
+            return self.refill_one(name)
         return _elements(name, fewer, "delete") + _elements(name, more)
 
     def _elements_of(self, name: str) -> Networks:

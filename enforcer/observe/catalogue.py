@@ -103,6 +103,15 @@ KERNEL_WRITE_FAILURES = counter(
     "Changes of rules or sets that the kernel refused; everything is written anew soon after. The log has the "
     "kernel's words.",
 )
+KERNEL_REPAIRS = counter(
+    "enforcer_kernel_repairs",
+    "What was put right in the kernel because another program had changed it. If it goes on, find that program: "
+    "often a firewall's script that flushes every table.",
+    {
+        "what": "rules: the table was put back; elements: addresses that were missing or too many (prefixes of a "
+        "kind count as one)"
+    },
+)
 
 ENFORCING = gauge("enforcer_enforcing", "1 when unregistered tunnels of the protocol are refused now.", PROTOCOL)
 HELD_BACK = gauge(
@@ -234,6 +243,7 @@ SECTIONS: dict[str, tuple[Definition, ...]] = {
     "Decisions": (DECISIONS, JUDGED, UNRECOGNISED, JUDGING_ERRORS, VERDICT_SECONDS, FLOWS),
     "Kernel": (
         HANDSHAKES, SEEN_PACKETS, QUEUE_PACKETS, QUEUE_LENGTH, QUEUE_DROPPED, UNJUDGED, KERNEL_WRITE_FAILURES,
+        KERNEL_REPAIRS,
     ),
     "Enforcement and exemptions": (
         ENFORCING, HELD_BACK, SHADOW_RECORDED, SHADOW_PERIOD, WIFI_CALLING_KNOWN,

@@ -5,29 +5,36 @@ from __future__ import annotations
 import errno
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_network
 from itertools import cycle
 
 import pytest
 
 from enforcer.config import Config
-from enforcer.gateway import kernel, nft
+from enforcer.gateway import invariant, kernel, nf_tables, nft
 from enforcer.gateway.backend import Installation
+from enforcer.gateway.invariant import Suspects
 from enforcer.gateway.kernel import Change, Everything, Exempt, KernelWriter, Registered
 from enforcer.gateway.ruleset import Backend
+from enforcer.registry.model import Network
+from enforcer.registry.networks import Networks
 
 A, B, C = (ip_network(f"192.0.2.{n}") for n in (1, 2, 3))
 ENFORCE = Config.model_validate({"mode": "enforce", "enforce": ["wireguard"]})
 
 
 class Nft:
-    """Takes what is loaded; refuses while told to."""
+    """Takes what is loaded; refuses while told to. What another program wrote is counted in ``others``."""
 
     def __init__(self) -> None:
         self.loaded: list[str] = []
         self.refusing = False
-        self.tables = [{"table": {"family": "inet", "name": "enforcer"}}]
+        self.others = 0
+        self.rules: bytes | None = b"as loaded"
+        self.suspects: list[Suspects] = []
+        self.held: set[Network] = set()
+        self.compared = 0
 
     def load(self, text: str) -> None:
         if self.refusing:
@@ -35,9 +42,23 @@ class Nft:
         if text:
             self.loaded.append(text)
 
-    def objects(self, *what: str) -> list[dict[str, dict[str, str]]]:
-        assert what == ("tables",)
-        return self.tables
+    def generation(self) -> int:
+        return self.others + len(self.loaded)
+
+    def compare(self, members: Mapping[str, Networks]) -> list[Suspects]:
+        assert members
+        self.compared += 1
+        return self.suspects
+
+    def holds(self, name: str, address: bytes) -> bool:
+        assert name == "registered4"
+        return ip_network(address) in self.held
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 5
+        while not condition() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert condition()
 
     def wait(self, count: int) -> None:
         deadline = time.monotonic() + 5
@@ -50,7 +71,10 @@ class Nft:
 def fake(monkeypatch: pytest.MonkeyPatch) -> Nft:
     made = Nft()
     monkeypatch.setattr(nft, "load", made.load)
-    monkeypatch.setattr(nft, "objects", made.objects)
+    monkeypatch.setattr(nf_tables, "generation", made.generation)
+    monkeypatch.setattr(nf_tables, "rules", lambda: made.rules)
+    monkeypatch.setattr(nf_tables, "holds", made.holds)
+    monkeypatch.setattr(invariant, "suspects", made.compare)
     monkeypatch.setattr(kernel, "RETRY", 0.2)
     monkeypatch.setattr(kernel, "LOOK", 0.2)
     return made
@@ -176,14 +200,13 @@ def test_a_tool_that_cannot_be_started_does_not_end_the_writer(
 
 
 def test_a_table_that_another_program_flushed_is_put_back(fake: Nft, writer: KernelWriter) -> None:
-    tables, fake.tables = fake.tables, []
+    fake.rules, fake.others = None, 1
     # Sessions that come and go all the time must not keep it from being noticed.
     deadline = time.monotonic() + 5
     changes = cycle([Change(add=frozenset({B})), Change(remove=frozenset({B}))])
     while not any("192.0.2.1" in text for text in fake.loaded[1:]) and time.monotonic() < deadline:
         writer.post(next(changes))
         time.sleep(0.02)
-    fake.tables = tables
     restored = next(text for text in fake.loaded[1:] if "192.0.2.1" in text)
     assert restored.startswith("add table inet enforcer\ndelete table inet enforcer\ntable inet enforcer {")
 
@@ -193,11 +216,73 @@ def test_an_answer_that_is_not_understood_does_not_end_the_writer(
     printed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nft, "run", lambda arguments: printed)  # noqa: ARG005
+    monkeypatch.setattr(nf_tables, "rules", lambda: None)
     with pytest.raises(nft.CommandError, match="not understood"):
-        Installation(Backend.NATIVE).complete()
+        Installation(Backend.PAIRED).complete()
 
 
 def test_a_tool_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nft, "LONGEST", 0.1)
     with pytest.raises(nft.CommandError, match="sleep 5: not done within 0 s"):
         nft.run(["sleep", "5"])
+
+
+def test_nothing_is_read_while_only_the_daemon_writes(fake: Nft, writer: KernelWriter) -> None:
+    fake.until(lambda: fake.compared == 1)
+    for change in (Change(add=frozenset({B})), Change(remove=frozenset({B}))):
+        writer.post(change)
+        time.sleep(0.3)
+    assert fake.compared == 1
+    fake.others += 1
+    fake.until(lambda: fake.compared == 2)
+
+
+def test_what_another_program_changed_is_put_right(fake: Nft, writer: KernelWriter) -> None:
+    fake.suspects = [Suspects("registered4", Networks.of({A, B}), Networks.of({A}), Networks.of({B, C}))]
+    fake.held = {C}
+    # B is registered by now, and A is not there: only what still differs is written.
+    writer.post(Change(add=frozenset({B})))
+    fake.others += 1
+    fake.until(lambda: writer.repairs["elements"] >= 2)
+    fake.suspects = []
+    assert fake.loaded[2].splitlines() == [
+        "delete element inet enforcer registered4 { 192.0.2.3 }",
+        "add element inet enforcer registered4 { 192.0.2.1 }",
+    ]
+
+
+def test_suspects_that_turn_out_to_be_right_are_no_repair(fake: Nft, writer: KernelWriter) -> None:
+    fake.until(lambda: fake.compared == 1)
+    fake.suspects = [Suspects("registered4", Networks.of({A}), Networks.of({A}), Networks.of({B}))]
+    fake.held = {A}
+    fake.others += 1
+    fake.until(lambda: fake.compared == 2)
+    time.sleep(0.3)
+    assert (len(fake.loaded), writer.repairs["elements"], fake.compared) == (1, 0, 2)
+
+
+def test_a_set_with_very_much_wrong_is_written_anew(fake: Nft, writer: KernelWriter) -> None:
+    fake.suspects = [Suspects("registered4", Networks.of({A}), Networks.of({A}), Networks({}), whole=True)]
+    fake.others += 1
+    fake.until(lambda: writer.repairs["elements"] >= 1)
+    fake.suspects = []
+    assert fake.loaded[1].splitlines() == [
+        "flush set inet enforcer registered4",
+        "add element inet enforcer registered4 { 192.0.2.1 }",
+    ]
+
+
+def test_a_kernel_that_cannot_be_read_is_told_once(
+    fake: Nft, writer: KernelWriter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(members: object) -> list[Suspects]:  # noqa: ARG001
+        fake.compared += 1
+        raise nft.CommandError("no buffer space")
+
+    fake.until(lambda: fake.compared == 1)
+    monkeypatch.setattr(invariant, "suspects", refuse)
+    fake.others += 1
+    fake.until(lambda: fake.compared == 4)
+    assert caplog.text.count("the kernel's sets cannot be read: no buffer space") == 1
+    assert len(fake.loaded) == 1
+    assert writer.failures == 0
