@@ -134,7 +134,8 @@ def _lately(
         if of_family:
             last, first = of_family[-1], of_family[0]
             times = f", {len(of_family)} times since {first.at:%H:%M}" if len(of_family) > 1 else ""
-            yield f"A {NAMES[family]} VPN of your line was refused at {last.at:%H:%M}{times}."
+            article = "A" if family is Family.WIREGUARD else "An"
+            yield f"{article} {NAMES[family]} connection of your line was refused at {last.at:%H:%M}{times}."
             yield from _since(last, by_family[family])
     if not refused:
         if gateway.remembers_since <= gateway.started_at:

@@ -224,7 +224,7 @@ def drive(driven: Driven) -> None:
     driven.said["explain"] = gateway.command("explain", ASKED)
     assert "not on the list" in driven.said["explain"]
     asked = gateway.command("explain", str(STRANGER.ip4.ip))
-    assert ("VPN of your line was refused at" in asked) == (driven.mode == "enforce"), asked
+    assert ("connection of your line was refused at" in asked) == (driven.mode == "enforce"), asked
     driven.said["status"] = gateway.command("status")
     driven.said["report"] = gateway.command("report", "--html", str(driven.kept / "report.html"))
     driven.said["report as JSON"] = gateway.command("report", "--json")

@@ -6,11 +6,10 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.lab import freeradius
+from tests.lab import freeradius, traces
 from tests.lab.gateway import NUMBER, Gateway, Setup, registrations
 from tests.lab.network import COMPANY, MOBILE, STRANGER, Lab
 from tests.lab.processes import wait_until
@@ -246,33 +245,11 @@ def test_no_number_is_found_anywhere(live: Live) -> None:
         for path in folder.iterdir():
             if path.is_file() and path.name != "registry.csv":
                 haystacks[str(path)] = path.read_bytes()
-    for pid in _family(live.gateway.process.pid):
-        haystacks[f"memory of {pid}"] = _memory(pid)
+    for pid in traces.family(live.gateway.process.pid):
+        haystacks[f"memory of {pid}"] = traces.memory(pid)
     assert len(haystacks) >= 6
     assert len([name for name in haystacks if "memory of" in name]) >= 2
     for name, data in haystacks.items():
         for digits in national:
             for form in (digits.encode(), digits.encode("utf-16-le"), int(digits).to_bytes(8, "little")):
                 assert form not in data, f"{name} holds {digits} as {form!r}"
-
-
-def _family(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(each for child in children for each in _family(int(child)))]
-
-
-def _memory(pid: int) -> bytes:
-    """Everything the process has in writable memory."""
-    found = b""
-    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
-        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-            span, rights = line.split()[:2]
-            if not rights.startswith("rw"):
-                continue
-            first, last = (int(part, 16) for part in span.split("-"))
-            try:
-                memory.seek(first)
-                found += memory.read(last - first)
-            except OSError:
-                continue
-    return found

@@ -77,14 +77,17 @@ class OpenVpnServer:
         """Its address inside the tunnels."""
         return f"{self._network}.1"
 
-    def client(self, node: Node, clock: str | None = None) -> OpenVpnClient:
-        """A client at ``node``, not started yet; ``clock`` is how far its clock is off, as faketime(1) says it."""
+    def client(self, node: Node, clock: str | None = None, options: tuple[str, ...] = ()) -> OpenVpnClient:
+        """A client at ``node`` with further options, not started yet.
+
+        ``clock`` is how far its clock is off, as faketime(1) says it.
+        """
         address = self.node.address(self.version)
         arguments = [
             *(() if clock is None else ("faketime", "-f", clock)),
             *("openvpn", "--client", *_COMMON, *_certificates(self.pki, "client"), *_TLS_CLIENT),
             *("--proto", _protocol(self.transport, self.version, "client")),
-            *("--remote", address, str(self.port), *self.client_options),
+            *("--remote", address, str(self.port), *self.client_options, *options),
         ]
         return OpenVpnClient(
             arguments,

@@ -137,6 +137,12 @@ class IkeClient(VpnClient):
     def client_log(self) -> str:
         return self._daemon.process.log() if self._daemon else ""
 
+    def initiated(self, timeout: float) -> tuple[int, str]:
+        """How ``swanctl --initiate`` ended, and what it printed. Raises LabError when it has not ended by then."""
+        if self._initiation is None:
+            raise LabError(f"{self.name}: not started")
+        return self._initiation.wait(timeout), self._initiation.log()
+
     def _stop(self) -> None:
         if self._initiation is not None:
             self._initiation.stop()

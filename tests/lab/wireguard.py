@@ -91,6 +91,10 @@ class WireGuardClient(VpnClient):
     def client_log(self) -> str:
         return self._device.log() if self._device else ""
 
+    def shown(self) -> str:
+        """What wg(8) shows of its interface."""
+        return self._device.shown() if self._device else ""
+
     def _stop(self) -> None:
         if self._device is not None:
             self._peer.dismiss(self._device.public_key)
@@ -148,6 +152,10 @@ class _Device:
     def set(self, *arguments: str) -> None:
         """``wg set`` on this interface."""
         self._node.run(["wg", "set", self._name, *arguments])
+
+    def shown(self) -> str:
+        """``wg show`` of this interface."""
+        return self._node.run(["wg", "show", self._name]).stdout
 
     def shook_hands(self) -> bool:
         """Whether any peer has a completed handshake."""

@@ -66,7 +66,8 @@ def day(moment: float) -> str:
 def test_a_refusal_is_told_with_its_local_time_its_reason_what_helps_and_whom_to_ask() -> None:
     said = told(world(), recent=[refusal(300), refusal(200), refusal(120)]).aloud
     assert said == (
-        f"A WireGuard VPN of your line was refused at {at(NOW - 120):%H:%M}, 3 times since {at(NOW - 300):%H:%M}. "
+        f"A WireGuard connection of your line was refused at {at(NOW - 120):%H:%M}, 3 times since "
+        f"{at(NOW - 300):%H:%M}. "
         "On a line like yours a VPN needs a registration, and none on the list matches your address. Register "
         "your address: it counts as soon as it is on the list. OpenVPN or IPsec would be refused too. To "
         f"register, or to ask about a registration, contact {CONTACT}."
