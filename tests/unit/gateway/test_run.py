@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from enforcer import logs
 from enforcer.cli import main
-from enforcer.gateway import forgetting, preflight
+from enforcer.gateway import core_dumps, forgetting, preflight
 from enforcer.gateway.daemon import Daemon, StartError
 
 UNIT = Path(__file__).parents[3] / "systemd" / "enforcer.service"
@@ -25,7 +26,8 @@ def test_a_fault_of_ours_is_worth_another_start(
 
     path = tmp_path / "enforcer.yaml"
     path.write_text("mode: monitor\n")
-    monkeypatch.setattr(forgetting, "ensure", lambda: None)
+    for module, what in ((forgetting, "ensure"), (core_dumps, "forbid"), (logs, "to_standard_error")):
+        monkeypatch.setattr(module, what, lambda: None)
     monkeypatch.setattr(preflight, "obstacles", lambda config: ())  # noqa: ARG005
     monkeypatch.setattr(Daemon, "run", failing)
     assert CliRunner().invoke(main, ["run", "--config", str(path)]).exit_code == code
