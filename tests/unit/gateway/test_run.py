@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from enforcer import logs
+from enforcer import core_dumps, logs
 from enforcer.cli import main
-from enforcer.gateway import core_dumps, forgetting, preflight
+from enforcer.gateway import forgetting, preflight
 from enforcer.gateway.daemon import Daemon, StartError
 
 UNIT = Path(__file__).parents[3] / "systemd" / "enforcer.service"
