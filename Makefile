@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .setup
 
-.PHONY: setup demo test lint unit corpus corpus-if-there e2e record docs clean
+.PHONY: setup demo test lint unit corpus corpus-if-there e2e record docs deb lock clean
 
 setup: $(STAMPS)/packages $(STAMPS)/venv
 
@@ -57,6 +57,16 @@ record: setup
 docs: setup
 	$(BIN)/python -m sphinx -q -W -n --keep-going -b html docs build/docs
 	@echo "docs: open build/docs/index.html"
+
+deb: setup
+	@$(BIN)/python -m tests.lab.deb
+
+# What the package bundles, pinned anew. Only what gathers the tables that mcc-mnc-p1 and pyrad bring needs lxml and
+# netaddr: nothing of it runs.
+lock: setup
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-package lxml --no-emit-package netaddr --custom-compile-command 'make lock' \
+	  pyproject.toml --output-file debian/requirements.lock
 
 clean:
 	rm -rf $(VENV) $(STAMPS) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

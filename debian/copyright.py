@@ -8,13 +8,16 @@ import sys
 from importlib.metadata import Distribution, distributions
 
 COMPATIBLE = {
+    "0BSD",
     "AGPL-3.0-or-later",  # section 13 of both licences: the combination is allowed
     "Apache-2.0",
     "BSD-2-Clause",
     "BSD-3-Clause",
+    "CC0-1.0",
     "ISC",
     "MIT",
     "PSF-2.0",
+    "Zlib",
 }
 """gnu.org, "Various Licenses and Comments about Them", as SPDX names them."""
 
@@ -30,7 +33,7 @@ Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: enforcer
 Comment: The libraries in /usr/lib/enforcer are bundled as their authors release them; what is said of each is from
  its own metadata. PyYAML's library contains libyaml (MIT); pydantic-core's contains Rust crates under MIT or
- Apache-2.0.
+ Apache-2.0; numpy's contains OpenBLAS and LAPACK (BSD-3-Clause) and libgfortran (GPL-3 with GCC's exception).
 
 Files: *
 Copyright: the enforcer project
@@ -55,6 +58,14 @@ def licence(library: Distribution) -> str:
     return name
 
 
+def short(text: str) -> str:
+    """Texts that Debian has once for all (Policy 12.5), replaced by where they are."""
+    for title, file in (("Apache License", "Apache-2.0"), ("GNU GENERAL PUBLIC LICENSE", "GPL-3")):
+        whole = rf"{title}\s+Version .*?END OF TERMS AND CONDITIONS"
+        text = re.sub(whole, f"(the text in /usr/share/common-licenses/{file})", text, flags=re.DOTALL)
+    return text
+
+
 def stanza(library: Distribution) -> str:
     """A paragraph about a library, its licence's text included."""
     texts = [
@@ -67,19 +78,13 @@ def stanza(library: Distribution) -> str:
     holders = re.findall(r"^\W*(?:Copyright|\(c\)|©).*\d{4}.*$", "\n".join(texts), re.MULTILINE | re.IGNORECASE)
     authors = library.metadata.get("Author") or library.metadata.get("Author-email") or "its authors"
     name = licence(library)
-    if "Apache-2.0" in name:
-        # Debian has the text once for all.
-        texts = [text for text in texts if "TERMS AND CONDITIONS" not in text]
-        texts.insert(
-            0, "On Debian systems the full text of Apache-2.0 is in /usr/share/common-licenses/Apache-2.0."
-        )
     places = sorted({file.parts[0] for file in library.files or [] if file.parts[0] not in ("..", "bin")})
     return "\n".join(
         [
             "Files: " + "\n ".join(f"usr/lib/enforcer/lib/python3*/site-packages/{place}*" for place in places),
             "Copyright: " + "\n ".join([holder.strip() for holder in holders] or [authors]),
             f"License: {name.replace(' AND ', ' and ')}",
-            *(f" {line.rstrip()}" if line.strip() else " ." for line in "\n\n".join(texts).split("\n")),
+            *(f" {line.rstrip()}" if line.strip() else " ." for line in short("\n\n".join(texts)).split("\n")),
             "",
         ]
     )

@@ -17,13 +17,17 @@ from email.utils import format_datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from packaging.markers import Marker
+
 from tests.lab.processes import LabError
 from tests.lab.roots import CACHE, RELEASES, inside, root
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOCK = REPOSITORY / "debian" / "requirements.lock"
-PYTHON = {"12": "3.11", "13": "3.13"}
+PYTHON = {"12": "3.11.2", "13": "3.13.5"}
 """Each release's Python."""
+
+_PIN = re.compile(r"^(\S+==\S+)(?: ; (.*?))? ((?:\\\n    --hash=\S+ ?)+)", re.MULTILINE)
 
 _WHEELS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 """Both releases' C library is newer than 2.28."""
@@ -36,7 +40,7 @@ def build(release: str, version: str, target: Path) -> Path:
     with TemporaryDirectory() as temporary:
         source = Path(temporary) / "enforcer"
         _copy_source(source)
-        when = int(_git("log", "-1", "--format=%ct"))
+        when = int(git("log", "-1", "--format=%ct"))
         debian_version = f"{debian(version)}~deb{release}"
         (source / "debian" / "changelog").write_text(changelog(debian_version, release, when))
         settings = {
@@ -84,28 +88,44 @@ def wheels() -> Path:
         return folder
     print("deb: fetching the pinned libraries", file=sys.stderr, flush=True)
     with TemporaryDirectory() as temporary:
-        # Which of them a release needs its own pip says (the markers); the others are fetched all the same.
-        plain = Path(temporary) / "requirements"
-        plain.write_text(re.sub(r"^(\S+==\S+) ;[^\n]*\\$", r"\1 \\", text, flags=re.MULTILINE))
         fetched = Path(temporary) / "wheels"
         for python in PYTHON.values():
-            platforms = [f"--platform={platform}" for platform in _WHEELS]
-            done = subprocess.run(
-                [
-                    *(sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes"),
-                    *("--requirement", str(plain), "--dest", str(fetched), f"--python-version={python}"),
-                    *("--implementation=cp", f"--abi=cp{python.replace('.', '')}", "--abi=abi3", "--abi=none"),
-                    *platforms,
-                ],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode:
-                raise LabError(f"the pinned libraries cannot be fetched:\n{done.stderr[-2000:]}")
+            _fetch(text, python, fetched)
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(fetched, folder, dirs_exist_ok=True)
     return folder
+
+
+def _fetch(locked: str, python: str, target: Path) -> None:
+    # pip judges markers by the Python it runs on, not by the one it fetches for.
+    release = {"python_full_version": python, "python_version": python.rpartition(".")[0]}
+    pins = [
+        f"{pin} {hashes}"
+        for pin, marker, hashes in _PIN.findall(locked)
+        if not marker or Marker(marker).evaluate(release)
+    ]
+    done = subprocess.run(
+        [
+            *(
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "--no-deps",
+                "--require-hashes",
+                "--requirement=/dev/stdin",
+            ),
+            *(f"--dest={target}", f"--python-version={python}", "--implementation=cp"),
+            *(f"--abi=cp{release['python_version'].replace('.', '')}", "--abi=abi3", "--abi=none"),
+            *(f"--platform={platform}" for platform in _WHEELS),
+        ],
+        input="\n".join(pins),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise LabError(f"the pinned libraries cannot be fetched:\n{done.stderr[-2000:]}")
 
 
 def build_dependencies() -> list[str]:
@@ -119,7 +139,8 @@ def build_dependencies() -> list[str]:
 
 def debian(version: str) -> str:
     """A Python version (PEP 440) as Debian's: a release candidate comes before its release (Policy 5.6.12)."""
-    return re.sub(r"(?<=\d)(a|b|rc)(?=\d)", r"~\1", version)
+    public, plus, local = version.partition("+")
+    return re.sub(r"(?<=\d)(a|b|rc)(?=\d)", r"~\1", public) + plus + local
 
 
 def changelog(version: str, release: str, when: int) -> str:
@@ -137,14 +158,15 @@ def changelog(version: str, release: str, when: int) -> str:
 
 def _copy_source(target: Path) -> None:
     """What git knows of, as it is in the work tree."""
-    for name in _git("ls-files", "-z").split("\0"):
+    for name in git("ls-files", "-z").split("\0"):
         source = REPOSITORY / name
         if name and source.is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target / name)
 
 
-def _git(*arguments: str) -> str:
+def git(*arguments: str) -> str:
+    """What a git command in the repository prints."""
     return subprocess.run(
         ["git", "-C", str(REPOSITORY), *arguments], capture_output=True, text=True, check=True
     ).stdout.strip()

@@ -64,11 +64,15 @@ def _make(release: str, made: Path, packages: Sequence[str], downloads: Sequence
     unfinished = made.with_name(f"{made.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     # MMDEBSTRAP_APT_CONFIG has apt of this machine work on the root: with its mirror, and how that is reached.
-    fetch = f'APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get --yes --download-only install {" ".join(downloads)}'
+    install = f"apt-get --yes --install-recommends --download-only install {' '.join(downloads)}"
     done = subprocess.run(
         [
             *("mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}"),
-            *(("--skip=cleanup/apt", f"--customize-hook={fetch}") if downloads else ()),
+            *(
+                ("--skip=cleanup/apt", f'--customize-hook=APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" {install}')
+                if downloads
+                else ()
+            ),
             *(RELEASES[release], str(unfinished), _mirror()),
         ],
         stdout=subprocess.PIPE,
