@@ -303,6 +303,8 @@ def test_meanwhile_only_memory_and_kernel_hold_what_they_need(driven: Driven) ->
     held = set(WHILE) - (set() if driven.mode == "enforce" else {"refused address"})
     assert held <= set(found["memory 0"])
     assert set(REGISTERED_ONES) <= set(found["memory 0"])
+    # Accounting is all that the process beside it ever sees.
+    assert set(found["memory 1"]) <= {name for name in VALUES if "holder" in name}
     assert "refused address" in found["audit.jsonl"]
 
 
