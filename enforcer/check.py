@@ -14,6 +14,7 @@ from enforcer.fingerprints.detection import Family
 from enforcer.gateway import nft, preflight
 from enforcer.gateway.backend import detect
 from enforcer.gateway.exempt_keeper import remembered
+from enforcer.gateway.own_addresses import own_addresses
 from enforcer.gateway.resolver import Lookup
 from enforcer.gateway.ruleset import Backend, table
 from enforcer.gateway.sets import statements
@@ -70,6 +71,12 @@ def _lists(path: Path, config: Config, lenient: bool, now: float, report: Report
     if not config.registry.files:
         report.warnings.append("registry.files is empty: without a list nobody is ever refused")
         return lists
+    for address in own_addresses():
+        for entry in lists.registry.match_address(address):
+            if entry.network is not None and entry.network.prefixlen == entry.network.max_prefixlen:
+                report.warnings.append(
+                    f"{entry.source}: address: {entry.network} is this gateway's own, so no subscriber's"
+                )
     census = lists.registry.census(now, float(config.registry.grace))
     counted = ", ".join(f"{count} {status}" for status, count in census.items() if count)
     report.facts.append(f"{len(lists.registry)} registrations: {counted}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from enforcer.config import Config
 from enforcer.problems import Problem
+from enforcer.trusted_file import fault
 
 
 class ConfigError(Exception):
@@ -27,7 +29,11 @@ def load(path: Path) -> Config:
     Raises ConfigError with every problem found.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as opened:
+            wrong = fault(path, os.fstat(opened.fileno()))
+            if wrong is not None:
+                raise ConfigError([_file_problem(path, wrong)])
+            text = opened.read()
     except IsADirectoryError:
         raise ConfigError([_file_problem(path, "is a directory; expected a YAML file")]) from None
     except FileNotFoundError:

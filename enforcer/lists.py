@@ -24,13 +24,16 @@ from enforcer.subscribers.sessions_file import load_sessions
 from enforcer.subscribers.store.settings import StoreSettings, load_password, parse_address
 from enforcer.subscribers.table import SessionTable
 
+MOST_TOLD = 100
+"""Problems told in one breath: a long list that stands twice in its file has as many as rows."""
+
 
 class ListError(Exception):
-    """The lists cannot be used; ``problems`` and ``notices`` say everything found."""
+    """The lists cannot be used; ``problems`` and ``notices`` say everything found, the message the first of it."""
 
     def __init__(self, problems: Sequence[Problem], notices: Sequence[Notice]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.logged = "\n".join(problem.logged() for problem in problems)
+        super().__init__(_told([str(problem) for problem in problems[:MOST_TOLD]], len(problems)))
+        self.logged = _told([problem.logged() for problem in problems[:MOST_TOLD]], len(problems))
         self.problems = problems
         self.notices = notices
 
@@ -141,6 +144,11 @@ def keep_memory(config: Config, registry: Registry) -> str | None:
     except OSError as error:
         return f"{path}: cannot be written: {error.strerror}; entries that vanish lose their grace at a restart"
     return None
+
+
+def _told(lines: list[str], count: int) -> str:
+    more = [f"and {count - len(lines)} more: `enforcer check` lists them all"] if count > len(lines) else []
+    return "\n".join([*lines, *more])
 
 
 def _oldest(files: Iterable[Path]) -> float | None:

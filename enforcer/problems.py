@@ -8,7 +8,8 @@ _ADDRESSES = frozenset({"address", "peers"})
 """Fields whose values are addresses, and whose messages quote them."""
 
 _LONGEST = 600
-"""Characters of a message: longer only where a field of the file is quoted in it that nobody wrote by hand."""
+_LONGEST_NAME = 80
+"""Characters of a message, and of the name of a field: more only where a file quoted in them is no list at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +69,25 @@ class Findings:
 
     def problem(self, file: str, line: int | None, column: str | None, value: str | None, message: str) -> None:
         """Record an error in one row."""
-        self.problems.append(Problem(file, line, column and _plain(column), value, _plain(message)))
+        self.problems.append(Problem(file, line, column and _plain(column, _LONGEST_NAME), value, _plain(message)))
 
     def fatal(self, file: str, line: int | None, message: str, column: str | None = None) -> None:
         """Record an error that makes the whole file unusable."""
-        self.problems.append(Problem(file, line, column and _plain(column), None, _plain(message), fatal=True))
+        self.problems.append(
+            Problem(file, line, column and _plain(column, _LONGEST_NAME), None, _plain(message), fatal=True)
+        )
 
     def notice(self, file: str, line: int | None, column: str | None, message: str) -> None:
         """Record something worth telling."""
-        self.notices.append(Notice(file, line, column and _plain(column), _plain(message)))
+        self.notices.append(Notice(file, line, column and _plain(column, _LONGEST_NAME), _plain(message)))
 
 
-def _plain(text: str) -> str:
+def _plain(text: str, longest: int = _LONGEST) -> str:
     """The text, of bearable length, with escapes for what could write on a terminal or turn its lines around."""
+    text = text[: longest + 1]
     if not text.isprintable():
         text = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _place(file: str, line: int | None, column: str | None) -> str:

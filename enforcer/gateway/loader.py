@@ -147,12 +147,13 @@ class Loader:
 def _refuse_shrinking(config: Config, difference: Difference) -> None:
     on_list, lost = difference.lost()
     share = config.registry.max_shrink
-    if lost > SMALL and lost * 100 > on_list * share:
-        files = ", ".join(map(str, config.registry.files))
-        raise ReloadError(
-            f"{files}: {lost} of {on_list} entries are gone, more than registry.max_shrink ({share} percent) "
-            "allows at once; if that is right, raise registry.max_shrink and reload"
-        )
+    for count, what in ((lost, "gone"), (difference.revoked(), "revoked")):
+        if count > SMALL and count * 100 > on_list * share:
+            files = ", ".join(map(str, config.registry.files))
+            raise ReloadError(
+                f"{files}: {count} of {on_list} entries are {what}, more than registry.max_shrink "
+                f"({share} percent) allows at once; if that is right, raise registry.max_shrink and reload"
+            )
 
 
 def _refuse_restart_only(path: Path, before: Config, after: Config) -> None:

@@ -90,6 +90,13 @@ class Difference:
         gone = {before.id_at(row) for row in perhaps.tolist()} - remains
         return int(np.count_nonzero(on_list)), len(gone)
 
+    def revoked(self) -> int:
+        """How many entries that stood before are revoked now, at whatever date, and were not before."""
+        before, after = self._before, self._after
+        free = self._old[np.isinf(before.revoked_at()[self._old])]
+        revoked = self._new[np.isfinite(after.revoked_at()[self._new])]
+        return len({before.id_at(row) for row in free.tolist()} & {after.id_at(row) for row in revoked.tolist()})
+
 
 def _changed(before: Registrations, after: Registrations) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """The rows of each list that do not stand in the other, with the same disappearance and revocation."""
