@@ -7,8 +7,8 @@ from pathlib import Path
 
 from enforcer.config import Config
 
-LOOK = 0.5
-"""Seconds between two looks: with one more look for the rest, a change is noticed within a second."""
+LOOK = 0.25
+"""Seconds between two looks: with one more look for the rest, a change is noticed within half a second."""
 
 _Signature = tuple[int, int, int]
 

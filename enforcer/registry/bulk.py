@@ -57,11 +57,13 @@ class Bulk:
                 others.update(place for place, cell in enumerate(column) if cell)
         empty = [""] * count
         ids = self._ids(cells.get("id", empty), others)
-        kinds = [_KINDS.get(holder.lower(), 2) for holder in cells.get("holder", empty)]
-        identities = self._identities(ids, kinds, cells.get("address", empty), cells.get("number", empty), others)
+        kinds = _coded(cells.get("holder", empty), _kind, others).astype(np.uint8)
+        identities = self._identities(
+            ids, kinds.tolist(), cells.get("address", empty), cells.get("number", empty), others
+        )
         begin = _coded(cells.get("valid_from", empty), self._date(parse_start), others)
         end = _coded(cells.get("valid_to", empty), self._date(parse_end), others)
-        others.update(np.flatnonzero(np.array(end) <= np.array(begin)).tolist())
+        others.update(np.flatnonzero(end <= begin).tolist())
         limits = list(zip(cells.get("protocols", empty), cells.get("peers", empty), strict=True))
         conditions, notes = Places(NO_CONDITIONS), Places("")
         condition = _coded(limits, lambda limit: conditions[self._interpreter.conditions(*limit)], others)
@@ -76,15 +78,15 @@ class Bulk:
         registrations = Registrations(
             id=id_column(chosen),
             id_hash=hashes(chosen),
-            kind=np.array(kinds, np.uint8)[plain],
+            kind=kinds[plain],
             form=np.array([identities[row][0] for row in rows], np.uint8),
             high=high,
             low=low,
-            valid_from=np.array(begin)[plain],
-            valid_to=np.array(end)[plain],
+            valid_from=begin[plain],
+            valid_to=end[plain],
             vanished_at=nothing,
-            condition=np.array(condition, np.uint32)[plain],
-            note=np.array(note, np.uint32)[plain],
+            condition=condition[plain].astype(np.uint32),
+            note=note[plain].astype(np.uint32),
             source=np.zeros(len(rows), np.uint32),
             line=block.column_of_numbers()[plain],
             conditions=tuple(conditions),
@@ -134,7 +136,7 @@ class Bulk:
         return lambda text: parse(text, self._timezone) if text else nan
 
 
-def _coded(cells: Sequence[Cell], read: Callable[[Cell], float], others: set[int]) -> list[float]:
+def _coded(cells: Sequence[Cell], read: Callable[[Cell], float], others: set[int]) -> NDArray[np.float64]:
     """What each distinct cell is read as; those of which ``read`` raises ValueError are added to ``others``."""
     codes: dict[Cell, float] = {}
     bad: set[Cell] = set()
@@ -143,10 +145,19 @@ def _coded(cells: Sequence[Cell], read: Callable[[Cell], float], others: set[int
             codes[cell] = read(cell)
         except ValueError:
             bad.add(cell)
+            codes[cell] = 0
     if bad:
         others.update(place for place, cell in enumerate(cells) if cell in bad)
-        return [codes.get(cell, 0) for cell in cells]
-    return [codes[cell] for cell in cells]
+    if len(codes) == 1:
+        return np.full(len(cells), next(iter(codes.values())))
+    return np.fromiter(map(codes.__getitem__, cells), np.float64, len(cells))
+
+
+def _kind(text: str) -> int:
+    kind = _KINDS.get(text.lower())
+    if kind is None:
+        raise ValueError
+    return kind
 
 
 def _note(text: str) -> str:

@@ -136,7 +136,12 @@ class Block:
             if len(rows) != len(lines) or set(map(len, rows)) != {width}:
                 return None
             cells = list(chain.from_iterable(rows))
-        return {name: list(map(str.strip, cells[place::width])) for place, name in self.header.fields}
+        columns = {name: cells[place::width] for place, name in self.header.fields}
+        # Of what is printable only a space can be stripped, and without quotes it stands beside a mark.
+        edges = (f"{delimiter} ", f" {delimiter}", "\n ", " \n")
+        if '"' in text or text[0] == " " or text[-1] == " " or any(edge in text for edge in edges):
+            columns = {name: list(map(str.strip, column)) for name, column in columns.items()}
+        return columns
 
 
 class Header(NamedTuple):

@@ -68,7 +68,7 @@ def one_by_one(path: Path, lenient: bool) -> LoadResult:
         return load([path], "PK", KARACHI, TAGGER, lenient)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(lines(), max_size=14), st.booleans(), st.sampled_from(["\n", "\r\n"]), st.sampled_from([40, 1 << 16])
 )
@@ -81,7 +81,7 @@ def test_rows_read_at_once_are_as_rows_read_one_by_one(
         assert said(load([path], "PK", KARACHI, TAGGER, lenient)) == said(one_by_one(path, lenient))
 
 
-@settings(max_examples=300)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(lines(), max_size=14), st.data(), st.booleans())
 def test_a_list_read_again_is_as_if_read_for_the_first_time(
     body: list[str], data: st.DataObject, lenient: bool
@@ -152,7 +152,7 @@ texts = st.one_of(
 lengths = st.one_of(st.just(""), st.integers(0, 130).map("/{}".format), st.sampled_from(["/024", "/", "/24 "]))
 
 
-@settings(max_examples=500)
+@settings(max_examples=300, deadline=None)
 @given(texts, lengths)
 def test_a_plain_address_is_what_the_parser_makes_of_it(text: str, length: str) -> None:
     identity = plain_identity(text + length)
@@ -162,6 +162,7 @@ def test_a_plain_address_is_what_the_parser_makes_of_it(text: str, length: str) 
         assert identity == (form_of(network), int(network.network_address).to_bytes(16, "big"))
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=4), st.integers(16, 32))
 def test_most_addresses_are_plain(address: object, length: int) -> None:
     text = f"{address}/{length}"

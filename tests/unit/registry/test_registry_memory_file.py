@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enforcer.fingerprints.detection import Family
@@ -209,6 +209,7 @@ def test_a_damaged_archive_is_set_aside_and_told(
     assert [file.name for file in tmp_path.iterdir()] == ["registry.json.corrupt-1234"]
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_one_damaged_byte_never_raises_nor_changes_a_registration(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -49,7 +49,7 @@ def numbers(draw: st.DrawFn) -> tuple[str, str]:
     return region, text[:place] + draw(st.sampled_from(["", "", " ", "-", "--", " - "])) + text[place:]
 
 
-@settings(max_examples=1500)
+@settings(max_examples=1000, deadline=None)
 @given(numbers())
 def test_a_usual_form_is_what_the_parser_makes_of_it(case: tuple[str, str]) -> None:
     region, text = case
