@@ -19,10 +19,10 @@ from pydantic.fields import FieldInfo
 from docs.links import sources
 from enforcer import config_fields
 from enforcer.cli import main
-from enforcer.commands import FAULT, INPUT, MACHINE
 from enforcer.config import Config
 from enforcer.fingerprints.detection import Family
 from enforcer.gateway.loader import RESTART_ONLY
+from enforcer.options import FAULT, INPUT, MACHINE
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WIDTH = 88
@@ -253,7 +253,9 @@ def _all_commands() -> Iterator[click.Context]:
     )
     yield group
     for name in main.list_commands(group):
-        yield click.Context(main.commands[name], info_name=name, parent=group)
+        command = main.get_command(group, name)
+        assert command is not None  # it is listed
+        yield click.Context(command, info_name=name, parent=group)
 
 
 if __name__ == "__main__":

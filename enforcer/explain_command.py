@@ -12,16 +12,7 @@ from pathlib import Path
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from enforcer.commands import (
-    DEFAULT_CONFIG,
-    INPUT,
-    config_option,
-    fail,
-    input_errors,
-    lenient_option,
-    load_config,
-    policy_of,
-)
+from enforcer.commands import input_errors, load_config, policy_of
 from enforcer.config import Config
 from enforcer.engine import Engine
 from enforcer.explain import Source, explain_address, explain_number
@@ -29,6 +20,7 @@ from enforcer.explanation import AddressExplanation, Explanation, NumberExplanat
 from enforcer.fingerprints.detection import Family
 from enforcer.gateway.control import ControlError, NotRunning, ask
 from enforcer.lists import load_lists
+from enforcer.options import DEFAULT_CONFIG, INPUT, config_option, fail, lenient_option
 from enforcer.policy import Policy
 from enforcer.present import console, evidence_lines, explanation_lines, labelled
 from enforcer.reasons import HELD_BACK, REASONS

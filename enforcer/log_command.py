@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from enforcer.commands import INPUT, MACHINE, fail
 from enforcer.config_fields import Seconds
 from enforcer.fingerprints.detection import Family
 from enforcer.log_events import EVENTS
+from enforcer.options import INPUT, MACHINE, fail
 from enforcer.policy import Reason
 
 LEVELS = ("debug", "info", "warning", "error", "critical")

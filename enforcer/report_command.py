@@ -14,8 +14,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from enforcer.commands import INPUT, MACHINE, config_option, fail, load_config
+from enforcer.commands import load_config
 from enforcer.config_fields import Seconds
+from enforcer.options import INPUT, MACHINE, config_option, fail
 from enforcer.present import console
 from enforcer.shadow.advice import NAMES, about, advice, share
 from enforcer.shadow.chart import between, date

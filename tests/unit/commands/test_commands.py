@@ -175,7 +175,7 @@ def test_a_machine_without_the_table_of_networks(
     def broken(*_: object, **__: object) -> None:
         raise TableError("the table of mobile networks is damaged")
 
-    for module in ("enforcer.commands", "enforcer.cli"):
+    for module in ("enforcer.commands", "enforcer.file_commands"):
         monkeypatch.setattr(f"{module}.remembered", broken)
     path = tmp_path / "enforcer.yaml"
     path.write_text("mode: monitor\n")
