@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Container, Iterator
+from typing import TYPE_CHECKING
 
 from enforcer.config import Config
 from enforcer.log_events import named
@@ -19,8 +20,10 @@ from enforcer.subscribers.radius.settings import Settings
 from enforcer.subscribers.snapshot import restore, save
 from enforcer.subscribers.store.offers import offers
 from enforcer.subscribers.store.settings import StoreSettings
-from enforcer.subscribers.store.shared import SharedStore
 from enforcer.subscribers.table import Session, SessionTable
+
+if TYPE_CHECKING:
+    from enforcer.subscribers.store.shared import SharedStore
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +61,9 @@ class SessionFollower:
         if radius is not None:
             self.radius = RadiusProcess(radius)
         if store is not None:
+            # The client of the store takes long to import, and most gateways have no store.
+            from enforcer.subscribers.store.shared import SharedStore
+
             self.store = SharedStore(store, lambda: offers(self.table.live(time.time())))
             self.store.start()
 
