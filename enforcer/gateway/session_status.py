@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from prometheus_client.core import Metric
 
@@ -11,7 +12,9 @@ from enforcer.observe import catalogue
 from enforcer.subscribers.radius.codec import Flaw, Outcome
 from enforcer.subscribers.radius.process import RadiusProcess
 from enforcer.subscribers.radius.settings import Settings
-from enforcer.subscribers.store.shared import StoreState
+
+if TYPE_CHECKING:
+    from enforcer.subscribers.store.shared import StoreState
 
 
 def sessions(follower: SessionFollower, settings: Settings | None) -> Iterator[Metric]:
