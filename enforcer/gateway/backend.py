@@ -9,16 +9,21 @@ that an early verdict could skip.
 from __future__ import annotations
 
 import logging
+import time
 
 from enforcer.config import Config
 from enforcer.gateway import nf_tables, nft
-from enforcer.gateway.ruleset import Backend, marks, queue_range, removal, table
+from enforcer.gateway.nfqueue import statistics
+from enforcer.gateway.ruleset import Backend, marks, queue_range, quieting, removal, table
 from enforcer.log_events import named
 
 log = logging.getLogger(__name__)
 
 _IPTABLES = {"ip": "iptables-nft", "ip6": "ip6tables-nft"}
 _COMMENT = "enforcer"
+
+_JUDGED = 1.0
+"""Seconds to wait for the verdicts on what is queued, before the table that queued it is replaced."""
 
 
 def detect(config: Config) -> Backend:
@@ -64,10 +69,18 @@ class Installation:
             raise
 
     def replace(self, config: Config, contents: str) -> None:
-        """Load another table in place of the installed one, in one transaction.
+        """Load another table in place of the installed one, once what that one queued has its verdict.
 
         Raises CommandError; then the installed one goes on.
         """
+        nft.check(table(config, self.backend))
+        self.quiet()
+        ours = range(config.gateway.queue, config.gateway.queue + config.gateway.queues)
+        deadline = time.monotonic() + _JUDGED
+        while any(statistics()[number].waiting for number in ours if number in statistics()):
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(0.005)
         self._load(config, contents)
 
     def complete(self) -> bool:
@@ -83,6 +96,10 @@ class Installation:
                 if not _is_paired(family):
                     self._pair(family, config)
         self._load(config, contents)
+
+    def quiet(self) -> None:
+        """Have nothing queued any more. Raises CommandError; then the table is not there."""
+        nft.load(quieting())
 
     def remove(self) -> None:
         """Take out everything of ours. The table goes first, in one transaction: that ends every effect."""

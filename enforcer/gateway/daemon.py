@@ -16,6 +16,7 @@ from enforcer import __version__
 from enforcer.config import Config
 from enforcer.config_fields import split_listen
 from enforcer.engine import Engine
+from enforcer.gateway import nft
 from enforcer.gateway.answers import answer
 from enforcer.gateway.backend import Installation, detect
 from enforcer.gateway.control import Answer, Asker, ControlServer, Request
@@ -28,7 +29,7 @@ from enforcer.gateway.nfqueue import Queue
 from enforcer.gateway.notify import ServiceManager
 from enforcer.gateway.readiness import Readiness
 from enforcer.gateway.reloading import Reloading, Reloads
-from enforcer.gateway.ruleset import marks
+from enforcer.gateway.ruleset import marks, quieting, removal
 from enforcer.gateway.sets import exempt, unconditional
 from enforcer.gateway.signals import handled
 from enforcer.gateway.stance import Stance
@@ -124,6 +125,7 @@ class Daemon:
             stack.callback(self._refusals.close)
             stack.callback(self.manager.close)
             queues = [stack.enter_context(contextlib.closing(queue)) for queue in self._bind()]
+            clear(queues)
             self._serve_metrics(stack)
             stack.callback(self._close_sessions)
             self.shadow.start(time.monotonic())
@@ -134,12 +136,14 @@ class Daemon:
             self.installation = Installation(detect(self.config))
             self.kernel = KernelWriter(self.installation)
             now = time.time()
-            # At the end the rules go first and what they queued gets its verdict: nobody waits for the rest.
+            # At the end nothing is queued any more, what was gets its verdict, and the rules go: nobody waits for
+            # the rest.
             stack.callback(self._stop_resolving, wait=True)
-            for queue in queues:
-                stack.callback(queue.drain)
             self.kernel.start(self.config, self.registered(now), exempt(self.exemptions))
             stack.callback(self._remove)
+            for queue in queues:
+                stack.callback(queue.drain)
+            stack.callback(self.kernel.quiet)
             self.reloading.loader.keep(self.config, self.lists.registry)
             self._start_resolving()
             self._stance.report(self.config, self.policy, now)
@@ -331,8 +335,17 @@ class Daemon:
         self.follower.close()
 
     def _remove(self) -> None:
-        self.kernel.stop()
+        self.kernel.remove()
         log.info("removed everything from the kernel", extra=named("stopped"))
+
+
+def clear(queues: list[Queue]) -> None:
+    """Take out the table that a killed daemon left, once what it queued since we are bound has its verdict."""
+    with contextlib.suppress(nft.CommandError):
+        nft.load(quieting())
+        for queue in queues:
+            queue.drain()
+        nft.load(removal())
 
 
 def _handle(queues: list[Queue]) -> None:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterable, Set
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
@@ -101,10 +102,16 @@ class KernelWriter:
         """Have something written soon. The future of an Everything tells when, or raises CommandError."""
         self._queue.put(what)
 
-    def stop(self) -> None:
-        """Take out everything of ours, after what is being written."""
+    def quiet(self) -> None:
+        """Write nothing more after what is being written, and have nothing queued any more."""
         self._queue.put(None)
         self._thread.join()
+        # Not there: then nothing is queued either.
+        with suppress(nft.CommandError):
+            self._installation.quiet()
+
+    def remove(self) -> None:
+        """Take out everything of ours."""
         self._installation.remove()
 
     def _run(self) -> None:
@@ -222,13 +229,20 @@ class KernelWriter:
                 # The kernel does not hold what it should: what differs from that says too little.
                 self._load(self._refill(sets, what.config))
             else:
-                self._load(self._sets.copy().become(sets) + forget_rejected(what.config))
+                self._become(sets, what.config)
         except nft.CommandError as error:
             self.failures += 1
             what.done.set_exception(error)
             return
         self._sets, self._config, self._behind = sets, what.config, False
         what.done.set_result(None)
+
+    def _become(self, sets: KernelSets, config: Config) -> None:
+        try:
+            self._load(self._sets.copy().become(sets) + forget_rejected(config))
+        except nft.CommandError:
+            # What differs builds on what another program may have taken away: that refuses no list.
+            self._load(self._refill(sets, config))
 
     def _failed(self, error: nft.CommandError) -> None:
         self.failures += 1

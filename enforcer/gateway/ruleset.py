@@ -76,6 +76,15 @@ def removal() -> str:
     return f"add table {TABLE}\ndelete table {TABLE}\n"
 
 
+def quieting() -> str:
+    """The transaction after which our table queues nothing any more; its hooks stay.
+
+    Taking away a hook drops every packet that waits in any queue (nf_queue_nf_hook_drop in
+    net/netfilter/nf_queue.c): what was queued gets its verdict before that.
+    """
+    return f"flush chain {TABLE} early\n"
+
+
 def queue_range(config: Config) -> str:
     """The queues' numbers: one, or first-last."""
     first, count = config.gateway.queue, config.gateway.queues

@@ -291,6 +291,10 @@ class Lab:
     ) -> None:
         self._stack.close()
 
+    def reconnect(self, node: Node) -> None:
+        """Make a subscriber's link anew, after its interface was removed."""
+        self._connect(node, node.line.gateway_interface)
+
     def _connect(self, node: Node, interface: str) -> None:
         line = node.line
         _command(

@@ -30,6 +30,7 @@ class Nft:
     def __init__(self) -> None:
         self.loaded: list[str] = []
         self.refusing = False
+        self.gone = "nothing"
         self.others = 0
         self.rules: bytes | None = b"as loaded"
         self.suspects: list[Suspects] = []
@@ -37,7 +38,7 @@ class Nft:
         self.compared = 0
 
     def load(self, text: str) -> None:
-        if self.refusing:
+        if self.refusing or f"delete element inet enforcer registered4 {{ {self.gone} }}" in text:
             raise nft.CommandError("no")
         if text:
             self.loaded.append(text)
@@ -71,6 +72,7 @@ class Nft:
 def fake(monkeypatch: pytest.MonkeyPatch) -> Nft:
     made = Nft()
     monkeypatch.setattr(nft, "load", made.load)
+    monkeypatch.setattr(nft, "check", lambda text: None)  # noqa: ARG005
     monkeypatch.setattr(nf_tables, "generation", made.generation)
     monkeypatch.setattr(nf_tables, "rules", lambda: made.rules)
     monkeypatch.setattr(nf_tables, "holds", made.holds)
@@ -87,7 +89,9 @@ def writer(fake: Nft) -> Iterator[KernelWriter]:
     fake.wait(1)
     yield made
     fake.refusing = False
-    made.stop()
+    made.quiet()
+    assert fake.loaded[-1] == "flush chain inet enforcer early\n"
+    made.remove()
     assert fake.loaded[-1].endswith("delete table inet enforcer\n")
 
 
@@ -146,7 +150,9 @@ def test_a_reload_of_the_table_brings_its_contents(fake: Nft, writer: KernelWrit
     everything = Everything(Config(), frozenset({B}), frozenset({C}), table=True)
     writer.post(everything)
     everything.done.result(5)
-    text = fake.loaded[1]
+    # What waits for a verdict would be lost with the table: the old one queues nothing more before that.
+    assert fake.loaded[1] == "flush chain inet enforcer early\n"
+    text = fake.loaded[2]
     assert text.startswith("add table inet enforcer\ndelete table inet enforcer\n")
     assert "add element inet enforcer registered4 { 192.0.2.2 }" in text
     assert "add element inet enforcer exempt4 { 192.0.2.3 }" in text
@@ -286,3 +292,14 @@ def test_a_kernel_that_cannot_be_read_is_told_once(
     assert caplog.text.count("the kernel's sets cannot be read: no buffer space") == 1
     assert len(fake.loaded) == 1
     assert writer.failures == 0
+
+
+def test_a_reload_that_removes_what_another_program_removed_is_not_refused(
+    fake: Nft, writer: KernelWriter
+) -> None:
+    fake.gone = "192.0.2.1"
+    everything = Everything(ENFORCE, frozenset({B}), frozenset(), table=False)
+    writer.post(everything)
+    everything.done.result(5)
+    assert "flush set inet enforcer registered4" in fake.loaded[1]
+    assert "192.0.2.2" in fake.loaded[1]

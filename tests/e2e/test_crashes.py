@@ -1,0 +1,65 @@
+"""Each crash and stall a few times under traffic that notices nothing. Many: `python -m tests.soak.crashes`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.network import Lab
+from tests.soak.bystanders import Bystanders
+from tests.soak.crashes import ROWS, Subject, resolver_dead, stopped, strike
+
+TIMES = {"reload": 30, "restart": 4}
+"""Each of the others once."""
+
+WAITED = ("kill", "SIGSTOP")
+"""Rows in which what waits for a verdict at that instant may be lost or late: the kernel drops a dead reader's."""
+
+
+@pytest.fixture(scope="module")
+def subject(lab: Lab) -> Iterator[Subject]:
+    with Subject(lab) as made:
+        yield made
+        made.end()
+
+
+@pytest.fixture(scope="module")
+def bystanders(lab: Lab, subject: Subject) -> Iterator[Bystanders]:
+    assert subject.gateway.process.running
+    with Bystanders(lab) as made:
+        yield made
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_nobody_notices_and_all_is_well_afterwards(subject: Subject, bystanders: Bystanders, row: str) -> None:
+    before = bystanders.queued.so_far().lost
+    strike(subject, row, TIMES.get(row, 1))
+    assert not any(each.so_far().lost for each in bystanders.streams)
+    if not row.startswith(WAITED):
+        assert bystanders.queued.so_far().lost == before
+
+
+def test_a_stopped_daemon_goes_on_where_it_was(subject: Subject, bystanders: Bystanders) -> None:
+    stopped(subject, 3)
+    subject.is_well()
+    assert not any(each.so_far().lost for each in bystanders.streams)
+
+
+def test_a_reload_that_changes_the_table_loses_nothing_that_waits(
+    subject: Subject, bystanders: Bystanders
+) -> None:
+    before = bystanders.queued.so_far().lost
+    for mode in ("monitor", "enforce") * 5:
+        subject.gateway.setup.mode = mode
+        subject.gateway.reload()
+    subject.is_well()
+    assert bystanders.queued.so_far().lost == before
+
+
+def test_in_all_of_it_nothing_was_lost(bystanders: Bystanders) -> None:
+    print("\n" + "\n".join(map(str, bystanders.unharmed())))
+
+
+def test_a_dead_resolver_changes_nothing(lab: Lab) -> None:
+    resolver_dead(lab)
