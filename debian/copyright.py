@@ -49,9 +49,9 @@ License: GPL-3.0-or-later
 
 def licence(library: Distribution) -> str:
     """The SPDX expression of a library's licence."""
-    metadata = library.metadata
-    classifiers = [text.split(" :: ")[-1] for text in metadata.get_all("Classifier") or [] if "License" in text]
-    name = metadata.get("License-Expression") or metadata.get("License") or next(iter(classifiers), "none")
+    metadata = library.metadata.json
+    classifiers = [text.split(" :: ")[-1] for text in metadata.get("classifier", ()) if "License" in text]
+    name = str(metadata.get("license_expression") or metadata.get("license") or next(iter(classifiers), "none"))
     name = WRITTEN_OTHERWISE.get(name, name)
     if not set(name.split(" AND ")) <= COMPATIBLE:
         sys.exit(f"{library.name}: licence {name!r} is not known to go with GPL-3.0-or-later")
@@ -76,7 +76,8 @@ def stanza(library: Distribution) -> str:
     if not texts:
         sys.exit(f"{library.name}: comes without a text of its licence")
     holders = re.findall(r"^\W*(?:Copyright|\(c\)|©).*\d{4}.*$", "\n".join(texts), re.MULTILINE | re.IGNORECASE)
-    authors = library.metadata.get("Author") or library.metadata.get("Author-email") or "its authors"
+    metadata = library.metadata.json
+    authors = str(metadata.get("author") or metadata.get("author_email") or "its authors")
     name = licence(library)
     places = sorted({file.parts[0] for file in library.files or [] if file.parts[0] not in ("..", "bin")})
     return "\n".join(

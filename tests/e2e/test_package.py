@@ -59,10 +59,17 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     wheels()
     version = upstream_version()
     target = tmp_path_factory.mktemp("packages")
+
+    def prepare(release: str) -> Path:
+        machine_root(release)
+        return build(release, version, target)
+
     with ThreadPoolExecutor() as pool:
-        return dict(
-            zip(RELEASES, pool.map(lambda release: build(release, version, target), RELEASES), strict=True)
-        )
+        return dict(zip(RELEASES, pool.map(prepare, RELEASES), strict=True))
+
+
+def machine_root(release: str) -> Path:
+    return root(release, "boot", IN_THE_MACHINE, NEEDED)
 
 
 class Operator:
@@ -104,8 +111,7 @@ def release(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def operator(release: str, lab: Lab, page: Page) -> Iterator[Operator]:
-    system = root(release, "boot", IN_THE_MACHINE, NEEDED)
-    with Machine(system, lab.gateway) as machine:
+    with Machine(machine_root(release), lab.gateway) as machine:
         editor = machine.path("/usr/local/bin/editor")
         editor.write_text(EDITOR)
         editor.chmod(0o755)
@@ -207,6 +213,8 @@ def shows_its_version_help_manual_and_completion(operator: Operator) -> None:
     for name in pages:
         assert name in operator.type(f"MANWIDTH=100 man {name}")
         assert operator.type(f"man --warnings {name} 2>&1 >/dev/null") == ""
+    # The accounting listener, as the daemon starts it.
+    operator.type("/usr/lib/enforcer/bin/python3 -P -c 'import enforcer.subscribers.radius.__main__'")
     installed = operator.type("dpkg --listfiles enforcer")
     for file in git("ls-files", "enforcer").split():
         assert f"/site-packages/{file}\n" in installed

@@ -129,7 +129,7 @@ def _fetch(locked: str, python: str, target: Path) -> None:
 
 
 def build_dependencies() -> list[str]:
-    """What debian/control says a build needs, without versions."""
+    """What debian/control says a build needs, without versions, and what looks at the result."""
     control = (REPOSITORY / "debian" / "control").read_text()
     listed = re.search(r"^Build-Depends:(.*?)^\S", control, re.MULTILINE | re.DOTALL)
     if listed is None:
