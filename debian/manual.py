@@ -23,7 +23,9 @@ def contexts(command: click.Command, name: str, parent: click.Context | None = N
     context = click.Context(command, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH)
     yield context
     if isinstance(command, click.Group):
-        for below, one in command.commands.items():
+        for below in command.list_commands(context):
+            one = command.get_command(context, below)
+            assert one is not None  # it is listed
             yield from contexts(one, below, context)
 
 
