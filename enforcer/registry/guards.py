@@ -78,6 +78,16 @@ def plain_identity(text: str) -> tuple[int, bytes] | None:
     return base + bits, packed.rjust(16, b"\0")
 
 
+def subscriber_network(address: bytes, length: int) -> Network:
+    """``parse_subscriber_network`` of an address without host bits (4 or 16 bytes, network order) and a length."""
+    version = 4 if len(address) == 4 else 6
+    if address[0] in _SUSPECT_OCTETS[version] or length < _SHORTEST[version]:
+        family = socket.AF_INET if version == 4 else socket.AF_INET6
+        return parse_subscriber_network(f"{socket.inet_ntop(family, address)}/{length}")
+    number = int.from_bytes(address, "big")
+    return IPv4Network((number, length)) if version == 4 else IPv6Network((number, length))
+
+
 def parse_subscriber_network(text: str) -> Network:
     """``parse_network``, and the result is something a subscriber can hold.
 

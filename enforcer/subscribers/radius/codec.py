@@ -18,6 +18,7 @@ from enforcer.subscribers.events import AccountingEvent, EventKind
 from enforcer.subscribers.radius.attributes import (
     ADDRESSES,
     Attribute,
+    Attributes,
     address,
     integer,
     network,
@@ -113,20 +114,21 @@ class Codec:
         datagram = datagram[:length]
         if code == AccountingRequest and not _authentic(datagram, client.secret):
             return Reading(Outcome.BAD_AUTHENTICATOR)
-        if not _well_formed(datagram):
+        packet = taken_apart(datagram)
+        if packet is None:
             return Reading(Outcome.MALFORMED)
-        packet = AcctPacket(packet=datagram, secret=client.secret)
-        if packet.message_authenticator:
-            if not packet.verify_message_authenticator():
+        if Attribute.MESSAGE_AUTHENTICATOR in packet:
+            signed = AcctPacket(packet=datagram, secret=client.secret)
+            if not signed.verify_message_authenticator():
                 return Reading(Outcome.BAD_MESSAGE_AUTHENTICATOR)
         elif code == StatusServer:
             return Reading(Outcome.BAD_MESSAGE_AUTHENTICATOR)
-        answer: bytes = packet.CreateReply().ReplyPacket()
+        reply = answer(datagram, packet, client.secret)
         if code == StatusServer:
-            return Reading(Outcome.STATUS_SERVER, answer)
-        return self._accounting(packet, answer, sender, arrived)
+            return Reading(Outcome.STATUS_SERVER, reply)
+        return self._accounting(packet, reply, sender, arrived)
 
-    def _accounting(self, packet: AcctPacket, answer: bytes, sender: str, arrived: float) -> Reading:
+    def _accounting(self, packet: Attributes, answer: bytes, sender: str, arrived: float) -> Reading:
         status = value(packet, Attribute.ACCT_STATUS_TYPE)
         if status is None or len(status) != 4:
             return Reading(Outcome.INCOMPLETE, answer)
@@ -146,7 +148,7 @@ class Codec:
         event = AccountingEvent(kind, nas, self._pseudonyms.session(session), at, addresses, tag)
         return Reading(Outcome.ACCEPTED, answer, event, tuple(flaws))
 
-    def _tag(self, packet: AcctPacket, flaws: list[Flaw]) -> bytes | None:
+    def _tag(self, packet: Attributes, flaws: list[Flaw]) -> bytes | None:
         numbers = values(packet, self._number_attribute)
         if not numbers:
             flaws.append(Flaw.NUMBER_MISSING)
@@ -167,20 +169,35 @@ def _authentic(datagram: bytes, secret: bytes) -> bool:
     return hmac.compare_digest(expected, datagram[4:_HEADER_BYTES])
 
 
-def _well_formed(datagram: bytes) -> bool:
-    """Whether the attributes' lengths lead exactly to the end; else all is discarded (RFC 2866 §5)."""
+def taken_apart(datagram: bytes) -> Attributes | None:
+    """The attributes; None when their lengths do not lead exactly to the end: all is discarded (RFC 2866 §5)."""
     position, end = _HEADER_BYTES, len(datagram)
+    found: Attributes = {}
     for _ in range(MOST_ATTRIBUTES):
         if position + 1 >= end:
             break
         length = datagram[position + 1]
         if length < 2:
-            return False
+            return None
+        value = datagram[position + 2 : position + length]
+        if (kind := datagram[position]) in found:
+            found[kind].append(value)
+        else:
+            found[kind] = [value]
         position += length
-    return position == end
+    return found if position == end else None
 
 
-def _happened(packet: AcctPacket, arrived: float, flaws: list[Flaw]) -> float:
+def answer(datagram: bytes, packet: Attributes, secret: bytes) -> bytes:
+    """The answer: with the request's Proxy-States (RFC 2865 §5.33), to a Status-Server signed."""
+    request = AcctPacket(datagram[0], datagram[1], secret, datagram[4:_HEADER_BYTES])
+    if Attribute.PROXY_STATE in packet:
+        request[Attribute.PROXY_STATE.value] = packet[Attribute.PROXY_STATE]
+    reply: bytes = request.CreateReply().ReplyPacket()
+    return reply
+
+
+def _happened(packet: Attributes, arrived: float, flaws: list[Flaw]) -> float:
     """Event-Timestamp (RFC 2869 §5.3: seconds since the epoch), else arrival less Acct-Delay-Time's seconds."""
     timestamp = value(packet, Attribute.EVENT_TIMESTAMP)
     delay = value(packet, Attribute.ACCT_DELAY_TIME)
@@ -194,7 +211,7 @@ def _happened(packet: AcctPacket, arrived: float, flaws: list[Flaw]) -> float:
     return arrived
 
 
-def _nas(packet: AcctPacket, sender: str) -> str:
+def _nas(packet: Attributes, sender: str) -> str:
     """The access server's name: NAS-Identifier, else NAS-IP-Address, else NAS-IPv6-Address, else the sender."""
     identifier = value(packet, Attribute.NAS_IDENTIFIER)
     if identifier:
@@ -207,7 +224,7 @@ def _nas(packet: AcctPacket, sender: str) -> str:
     return sender
 
 
-def _addresses(packet: AcctPacket, flaws: list[Flaw]) -> tuple[Network, ...]:
+def _addresses(packet: Attributes, flaws: list[Flaw]) -> tuple[Network, ...]:
     networks: dict[Network, None] = {}
     usable = True
     for attribute in ADDRESSES:
