@@ -13,8 +13,11 @@ from tests.soak.crashes import ROWS, Subject, resolver_dead, stopped, strike
 TIMES = {"reload": 30, "restart": 4}
 """Each of the others once."""
 
-WAITED = ("kill", "SIGSTOP")
-"""Rows in which what waits for a verdict at that instant may be lost or late: the kernel drops a dead reader's."""
+WAITED = ("kill", "ruleset flushed")
+"""Rows in which the kernel drops what waits for a verdict at that instant: its reader died, or its hook went."""
+
+AT_THAT_INSTANT = 5
+"""Handshakes, of a hundred a second, that may wait at one instant. Their senders try again."""
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +39,8 @@ def test_nobody_notices_and_all_is_well_afterwards(subject: Subject, bystanders:
     before = bystanders.queued.so_far().lost
     strike(subject, row, TIMES.get(row, 1))
     assert not any(each.so_far().lost for each in bystanders.streams)
-    if not row.startswith(WAITED):
-        assert bystanders.queued.so_far().lost == before
+    allowed = AT_THAT_INSTANT if row.startswith(WAITED) else 0
+    assert bystanders.queued.so_far().lost <= before + allowed
 
 
 def test_a_stopped_daemon_goes_on_where_it_was(subject: Subject, bystanders: Bystanders) -> None:

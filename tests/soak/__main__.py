@@ -114,7 +114,7 @@ def soak(lab: Lab, minutes: float, seed: int) -> bool:
     secret.touch(mode=0o600)
     secret.write_bytes(radius.SECRET)
     clients = [{"name": "bras", "addresses": ["127.0.0.1"], "secret_file": str(secret)}]
-    extra = {
+    extra: dict[str, dict[str, object]] = {
         "sessions": {"file": None, "snapshot": "sessions.sqlite"},
         "radius": {"listen": ["127.0.0.1:1813"], "clients": clients},
         "registry": {"max_shrink": 100},
