@@ -8,6 +8,7 @@ import time
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any, NoReturn, cast
+from unittest.mock import patch
 
 from enforcer.config import Config
 from enforcer.exemptions import Exemptions
@@ -83,7 +84,6 @@ def _ask(request: Request, asker: Asker) -> Future[Answer]:
 
 _SERVER = ControlServer.__new__(ControlServer)
 _SERVER._ask = _ask
-control.log.exception = _raise  # type: ignore[assignment]
 
 
 def one(data: bytes) -> None:
@@ -91,7 +91,8 @@ def one(data: bytes) -> None:
     with ours, theirs:
         theirs.sendall(data)
         theirs.shutdown(socket.SHUT_WR)
-        _SERVER._answer(ours)
+        with patch.object(control.log, "exception", _raise):
+            _SERVER._answer(ours)
         ours.shutdown(socket.SHUT_WR)
         with theirs.makefile("rb") as reader:
             said = reader.read()
