@@ -9,6 +9,12 @@ from enforcer.registry.model import Network
 Value = TypeVar("Value")
 
 
+class _Several(tuple[Value, ...]):
+    """More values than one at a prefix: one, which is what most have, stands there by itself."""
+
+    __slots__ = ()
+
+
 class PrefixMap(Generic[Value]):
     """One hash table for each prefix length in use.
 
@@ -20,8 +26,8 @@ class PrefixMap(Generic[Value]):
 
     def __init__(self) -> None:
         # (host bits, table by network bits), most specific first.
-        self._v4: list[tuple[int, dict[int, tuple[Value, ...]]]] = []
-        self._v6: list[tuple[int, dict[int, tuple[Value, ...]]]] = []
+        self._v4: list[tuple[int, dict[int, Value | _Several[Value]]]] = []
+        self._v6: list[tuple[int, dict[int, Value | _Several[Value]]]] = []
 
     def add(self, network: Network, value: Value) -> None:
         """Put ``value`` at ``network``, beside what stands there already."""
@@ -30,9 +36,9 @@ class PrefixMap(Generic[Value]):
         key = int(network.network_address) >> shift
         for bits, table in tables:
             if bits == shift:
-                table[key] = (*table[key], value) if key in table else (value,)
+                table[key] = _Several((*_all(table[key]), value)) if key in table else value
                 return
-        tables.append((shift, {key: (value,)}))
+        tables.append((shift, {key: value}))
         tables.sort(key=lambda entry: entry[0])
 
     def remove(self, network: Network, value: Value) -> None:
@@ -42,9 +48,9 @@ class PrefixMap(Generic[Value]):
         key = int(network.network_address) >> shift
         for position, (bits, table) in enumerate(tables):
             if bits == shift and key in table:
-                rest = tuple(other for other in table[key] if other is not value)
+                rest = [other for other in _all(table[key]) if other is not value]
                 if rest:
-                    table[key] = rest
+                    table[key] = rest[0] if len(rest) == 1 else _Several(rest)
                 else:
                     del table[key]
                 if not table:
@@ -58,7 +64,7 @@ class PrefixMap(Generic[Value]):
         for shift, table in self._v4 if len(address) == 4 else self._v6:
             hit = table.get(number >> shift)
             if hit is not None:
-                found.extend(hit)
+                found.extend(_all(hit))
         return found
 
     def at(self, network: Network) -> tuple[Value, ...]:
@@ -66,7 +72,8 @@ class PrefixMap(Generic[Value]):
         shift = network.max_prefixlen - network.prefixlen
         for bits, table in self._v4 if network.version == 4 else self._v6:
             if bits == shift:
-                return table.get(int(network.network_address) >> shift, ())
+                hit = table.get(int(network.network_address) >> shift)
+                return () if hit is None else _all(hit)
         return ()
 
     def around(self, network: Network) -> list[Value]:
@@ -75,6 +82,10 @@ class PrefixMap(Generic[Value]):
         shift = network.max_prefixlen - network.prefixlen
         number = int(network.network_address)
         for bits, table in self._v4 if network.version == 4 else self._v6:
-            if bits > shift:
-                found.extend(table.get(number >> bits, ()))
+            if bits > shift and (hit := table.get(number >> bits)) is not None:
+                found.extend(_all(hit))
         return found
+
+
+def _all(hit: Value | _Several[Value]) -> tuple[Value, ...]:
+    return hit if isinstance(hit, _Several) else (hit,)

@@ -74,6 +74,8 @@ class Run:
     answered: int
     events: int
     busy: float
+    worked: float
+    """The processor's seconds."""
 
     def __str__(self) -> str:
         lost = self.sent - min(self.answered, self.events)
@@ -112,7 +114,7 @@ def offer(process: RadiusProcess, port: int, rate: int, first: int, seconds: flo
             heard = time.monotonic()
     for nas in nases:
         nas.close()
-    return Run(rate, sent, answered, events, busy)
+    return Run(rate, sent, answered, events, busy, _processor(pid) - before)
 
 
 def _answers(nases: list[socket.socket]) -> int:
@@ -148,7 +150,8 @@ def rate() -> bool:
             print(run)
             lost = run.sent - min(run.answered, run.events)
             results.add(f"lost at {offered:,}/s", lost, "packets", 0 if offered == TARGET else None)
-            results.add(f"busy at {offered:,}/s", 100 * run.busy, "% of a core")
+            each = run.worked / max(1, run.answered) * 1e6
+            results.add(f"processor's time a packet at {offered:,}/s", each, "µs", 1e6 / TARGET)
             first += 1_000_000
             if offered == TARGET:
                 kept = run.answered == run.sent == run.events
