@@ -75,9 +75,10 @@ class Scanner:
         np.add.at(table.packets, slots[payload], np.uint32(1))
         sides = forward[chosen] == table.forward[slots[chosen]]
         fields = (rows[chosen], slots[chosen], numbers, sides, telling[chosen])
+        every, shapes = int(Watch.ALL), int(Watch.SHAPES)
         for index, slot, number, from_client, tells in zip(*(field.tolist() for field in fields), strict=True):
             watch = table.state[slot]
-            if watch == Watch.ALL or (tells and watch == Watch.SHAPES):
+            if watch == every or (tells and watch == shapes):
                 yield Sighting(index, slot, number, from_client)
 
 

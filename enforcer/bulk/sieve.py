@@ -66,10 +66,11 @@ class _Transport:
             )
         for offset, table in self._telling:
             rows, left = _still(rows, left & table[headers.octets[headers.payload[rows] + offset]])
+        some = int(np.bitwise_or.reduce(left))
         found = [
             _whole(shape, headers, rows[left >> np.uint64(number) & np.uint64(1) != 0])
             for number, shape in enumerate(self._shapes)
-            if left.size
+            if some >> number & 1
         ]
         return np.unique(np.concatenate(found)) if found else rows
 
