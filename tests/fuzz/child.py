@@ -13,9 +13,11 @@ from tests.fuzz.harness import load, unpack
 def main(name: str, folder: Path, options: list[str]) -> None:
     with atheris.instrument_imports(include=["enforcer"]):
         harness = load(name)
-    if "-merge=1" not in options:
+    if not any(option.startswith("-merge") for option in options):
         unpack(harness, folder)
-    atheris.Setup([name, f"-max_len={harness.longest}", *options, str(folder)], harness.one)
+    # To distil a corpus libFuzzer runs itself anew by this, through a shell.
+    again = f"{sys.executable} -m tests.fuzz.child {name} {folder}"
+    atheris.Setup([again, f"-max_len={harness.longest}", str(folder), *options], harness.one)
     atheris.Fuzz()
 
 
