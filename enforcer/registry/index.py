@@ -39,8 +39,9 @@ class Index:
         """The rows of an identity, ascending."""
         slot = ((high ^ form) * _SPREAD_HIGH + low * _SPREAD_LOW & _HALF) >> self._shift
         found: list[int] = []
-        while (row := self._table[slot]) != _EMPTY:
-            if self._low[row] == low and self._high[row] == high and self._form[row] == form:
+        table, lows = self._table, self._low
+        while (row := table[slot]) != _EMPTY:
+            if lows[row] == low and self._high[row] == high and self._form[row] == form:
                 found.append(row)
             slot += 1
         if len(found) > 1:

@@ -40,11 +40,17 @@ class Registry:
     def match_address(self, address: bytes) -> list[Registration]:
         """Every entry covering ``address`` (4 or 16 bytes, network order), most specific first, any status."""
         number = int.from_bytes(address, "big")
+        rows, entry = self._index.rows, self._entry
         found: list[Registration] = []
-        for form, ones in self._lengths4 if len(address) == 4 else self._lengths6:
+        if len(address) == 4:
+            for form, ones in self._lengths4:
+                if at := rows(form, 0, number & ones):
+                    found.extend(map(entry, at))
+            return found
+        for form, ones in self._lengths6:
             prefix = number & ones
-            for row in self._index.rows(form, prefix >> 64, prefix & HALF):
-                found.append(self._entry(row))
+            if at := rows(form, prefix >> 64, prefix & HALF):
+                found.extend(map(entry, at))
         return found
 
     def match_tag(self, tag: bytes) -> list[Registration]:

@@ -36,8 +36,9 @@ def rows(count: int) -> Iterator[str]:
         yield f"R-{row * 7919 % 10_000_000:07},{who},{dates},{limits},{note},,,,"
 
 
-def write(path: Path, count: int) -> None:
-    """Write a list of ``count`` rows."""
+def write(path: Path, count: int, changed: int | None = None) -> None:
+    """Write a list of ``count`` rows; the row ``changed`` has another id."""
     with path.open("w", encoding="utf-8") as file:
         file.write(HEADER + "\n")
-        file.writelines(f"{row}\n" for row in rows(count))
+        for number, row in enumerate(rows(count)):
+            file.write(f"S{row[1:]}\n" if number == changed else f"{row}\n")
