@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .setup
 
-.PHONY: setup demo test lint unit corpus corpus-if-there e2e record docs deb lock clean
+.PHONY: setup demo test lint unit corpus corpus-if-there e2e record docs deb lock clean vm
 
 setup: $(STAMPS)/packages $(STAMPS)/venv
 
@@ -50,6 +50,13 @@ corpus-if-there: setup
 
 e2e: setup
 	$(BIN)/python -m pytest -q tests/e2e
+
+# The live tests that only a stock kernel can show, in an emulated machine: about ten minutes a kernel, so no part of
+# `make test`.
+vm: setup
+	@sh tests/lab/setup.sh tests/vm/packages.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'virtme-ng>=1.30'
+	$(BIN)/python -m tests.vm
 
 record: setup
 	$(BIN)/python -m tests.lab.record

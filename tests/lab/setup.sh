@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages of tests/lab/packages.txt, without starting a service of theirs.
+# Installs the Debian packages that a file lists (tests/lab/packages.txt), without starting a service of theirs.
 set -eu
 
 fail() {
@@ -10,7 +10,8 @@ fail() {
 [ "$(id -u)" = 0 ] || fail "not root: packages, network namespaces and nft rules need root (run: sudo make)"
 command -v apt-get >/dev/null || fail "apt-get not found: expected Debian 12 or a relative of it"
 
-missing=$(grep -v '^#' "$(dirname "$0")/packages.txt" | while read -r package; do
+list=${1:-$(dirname "$0")/packages.txt}
+missing=$(grep -v '^#' "$list" | while read -r package; do
     dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || echo "$package"
 done)
 [ -n "$missing" ] || exit 0
