@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from datetime import tzinfo
 from math import nan
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +23,21 @@ from enforcer.subscribers.number import Tagger, normalise_all, redact
 
 Cell = TypeVar("Cell", bound=Hashable)
 
-_Identity = tuple[int, bytes, Sequence[bytes], int]
-"""Form, 16 bytes, former tags, and the last two digits of a number."""
-
-_NONE: _Identity = (0, bytes(16), (), 0)
+_NO_FORM = 254
+_NOBODY = bytes(16)
 _REVOCATION = ("revokes", "reason", "notice_date", "effective_date")
 _KINDS = {"company": 0, "freelancer": 1}
 _SHORTEST = 7
 """Characters of the shortest number read here: of a longer one the last two digits may always be shown."""
+
+
+class _Identities(NamedTuple):
+    """Of each row the form, 16 bytes, and the last two digits of a number; and the former tags with their rows."""
+
+    form: list[int]
+    octets: list[bytes]
+    digits: list[int]
+    former: list[tuple[int, bytes]]
 
 
 class Bulk:
@@ -72,16 +79,17 @@ class Bulk:
         plain[list(others)] = False
         rows = np.flatnonzero(plain).tolist()
         chosen = [ids[row].encode() for row in rows]
-        high, low = halves(b"".join([identities[row][1] for row in rows]))
+        high, low = halves(b"".join(identities.octets))
         nothing = np.full(len(rows), nan)
-        former = [(tag, at) for at, row in enumerate(rows) for tag in identities[row][2]]
+        place = {row: at for at, row in enumerate(rows)} if identities.former else {}
+        former = [(tag, place[row]) for row, tag in identities.former if row in place]
         registrations = Registrations(
             id=id_column(chosen),
             id_hash=hashes(chosen),
             kind=kinds[plain],
-            form=np.array([identities[row][0] for row in rows], np.uint8),
-            high=high,
-            low=low,
+            form=np.array(identities.form, np.uint8)[plain],
+            high=high[plain],
+            low=low[plain],
             valid_from=begin[plain],
             valid_to=end[plain],
             vanished_at=nothing,
@@ -96,7 +104,7 @@ class Bulk:
             former=np.array([tag for tag, _ in former], "V16"),
             former_row=np.array([at for _, at in former], np.uint32),
         )
-        return registrations, sorted(others), np.array([identities[row][3] for row in rows], np.uint8)
+        return registrations, sorted(others), np.array(identities.digits, np.uint8)[plain]
 
     def _ids(self, ids: list[str], others: set[int]) -> list[str]:
         # All cells are printable: a blank is what plain ASCII may still hold that an id may not.
@@ -110,12 +118,14 @@ class Bulk:
 
     def _identities(
         self, ids: list[str], kinds: list[int], addresses: list[str], numbers: list[str], others: set[int]
-    ) -> list[_Identity]:
-        found = [_NONE] * len(ids)
-        companies = [row for row, kind in enumerate(kinds) if kind == 0 and not numbers[row]]
-        for row, network in zip(companies, map(plain_identity, [addresses[r] for r in companies]), strict=True):
-            if network is not None:
-                found[row] = (*network, (), 0)
+    ) -> _Identities:
+        count = len(ids)
+        found = _Identities([_NO_FORM] * count, [_NOBODY] * count, [0] * count, [])
+        for row, kind in enumerate(kinds):
+            if kind == 0 and not numbers[row]:
+                network = plain_identity(addresses[row])
+                if network is not None:
+                    found.form[row], found.octets[row] = network
         if self._tagger is not None:
             freelancers = [
                 row
@@ -123,13 +133,18 @@ class Bulk:
                 if kind == 1 and not addresses[row] and len(numbers[row]) >= _SHORTEST
             ]
             e164s = normalise_all([numbers[row] for row in freelancers], self._region)
-            tagged = [(row, e164) for row, e164 in zip(freelancers, e164s, strict=True) if e164 is not None]
-            tags = self._tagger.all_tags([e164 for _, e164 in tagged])
-            for (row, e164), (tag, *former) in zip(tagged, tags, strict=True):
-                end = e164[-2:]
-                if ids[row][-2:] != end or not is_number(ids[row], e164):
-                    found[row] = (TAG, tag, former, int(end))
-        others.update(row for row, identity in enumerate(found) if identity is _NONE)
+            tagged: list[int] = []
+            good: list[str] = []
+            for row, e164 in zip(freelancers, e164s, strict=True):
+                if e164 is not None and (ids[row][-2:] != e164[-2:] or not is_number(ids[row], e164)):
+                    tagged.append(row)
+                    good.append(e164)
+            for row, tag, e164 in zip(tagged, self._tagger.tags(good), good, strict=True):
+                found.form[row], found.octets[row], found.digits[row] = TAG, tag, int(e164[-2:])
+            if self._tagger.has_former_keys:
+                former = map(self._tagger.former_tags, good)
+                found.former.extend((row, tag) for row, tags in zip(tagged, former, strict=True) for tag in tags)
+        others.update(row for row, form in enumerate(found.form) if form == _NO_FORM)
         return found
 
     def _date(self, parse: Callable[[str, tzinfo], float]) -> Callable[[str], float]:

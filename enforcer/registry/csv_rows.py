@@ -24,6 +24,8 @@ from enforcer.registry.rows import Row
 BLOCK = 1 << 16
 """Bytes of lines taken apart at once: about a thousand, which takes a millisecond."""
 
+_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\n"
+
 
 def read_rows(data: bytes, file: str, columns: Columns, findings: Findings) -> Iterator[Row]:
     """The rows of ``data``, lazily. Nothing is yielded after a fatal problem in the header."""
@@ -120,14 +122,15 @@ class Block:
             text = whole.decode("utf-8")
         except UnicodeDecodeError:
             return None
-        lines = text.split("\n")
-        if not all(map(str.isprintable, lines)):
+        plain = whole.isascii() and not whole.translate(None, _PRINTABLE)
+        if not plain and not all(map(str.isprintable, text.split("\n"))):
             return None
         if '"' not in text:
-            if set(map(str.count, lines, repeat(delimiter))) != {width - 1}:
+            if set(map(bytes.count, self.lines, repeat(delimiter.encode()))) != {width - 1}:
                 return None
             cells = text.replace("\n", delimiter).split(delimiter)
         else:
+            lines = text.split("\n")
             try:
                 rows = list(csv.reader(lines, delimiter=delimiter, strict=True))
             except csv.Error:

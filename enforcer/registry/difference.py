@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from enforcer.registry.registrations import Registrations
 
 _Rows = NDArray[np.intp] | slice
+_FEW = 10_000
+"""Rows that are searched as fast as they are compared where they might stand."""
+
 _ODD = np.uint64(0x9E37_79B9_7F4A_7C15)
 
 
@@ -22,12 +25,14 @@ def partners(before: Registrations, after: Registrations) -> NDArray[np.intp]:
     # searched.
     shortest = min(len(before), len(after))
     free = np.ones(len(after), np.bool_)
-    for shift in {0, len(after) - len(before)}:
+    for shift in (0, len(after) - len(before)):
         start = max(0, -shift)
         rows, rows_after = slice(start, start + shortest), slice(start + shift, start + shift + shortest)
         same = _same(before, after, rows, rows_after, codes) & (found[rows] < 0)
         found[rows][same] = np.flatnonzero(same) + start + shift
         free[rows_after][same] = False
+        if np.count_nonzero(found < 0) < _FEW:
+            break
     old, new = np.flatnonzero(found < 0), np.flatnonzero(free)
     if len(old) and len(new):
         keys = _keys(after, codes[1], new)

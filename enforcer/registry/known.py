@@ -29,7 +29,7 @@ class Settings(NamedTuple):
     @classmethod
     def of(cls, region: str, timezone: tzinfo, tagger: Tagger | None) -> Settings:
         """The settings of a load."""
-        return cls(region, timezone, () if tagger is None else tagger.all_tags(["+"])[0])
+        return cls(region, timezone, () if tagger is None else (tagger.tag("+"), *tagger.former_tags("+")))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -144,9 +144,15 @@ class Tagger:
         """The tags the number had under keys in use before, which sessions may still carry."""
         return tuple(_tag(keyed, e164) for keyed in self._keyed[1:])
 
-    def all_tags(self, e164s: Iterable[str]) -> list[tuple[bytes, ...]]:
-        """Of many numbers in E.164 form the tag, followed by those under keys in use before."""
-        return [tuple([_tag(keyed, e164) for keyed in self._keyed]) for e164 in e164s]
+    def tags(self, e164s: Iterable[str]) -> list[bytes]:
+        """``tag`` of many numbers."""
+        keyed = self._keyed[0]
+        return [_tag(keyed, e164) for e164 in e164s]
+
+    @property
+    def has_former_keys(self) -> bool:
+        """Whether keys were in use before."""
+        return bool(self._former)
 
     def knows(self, other: Tagger) -> bool:
         """Whether tags that ``other`` makes are recognised here: its key is this one's, or a former one."""
