@@ -14,6 +14,7 @@ _HALF = 0xFFFF_FFFF_FFFF_FFFF
 # Odd constants, 2^64 by the golden ratio and by e: multiplying spreads what differs in the low bits over the high.
 _SPREAD_HIGH = 0x9E37_79B9_7F4A_7C15
 _SPREAD_LOW = 0x5E2D_58D8_B3BC_DF1B
+_OF_FORM = [form * 0xD1B5_4A32_D192_ED03 & _HALF for form in range(256)]
 
 
 class Index:
@@ -37,7 +38,10 @@ class Index:
 
     def rows(self, form: int, high: int, low: int) -> list[int]:
         """The rows of an identity, ascending."""
-        slot = ((high ^ form) * _SPREAD_HIGH + low * _SPREAD_LOW & _HALF) >> self._shift
+        spread = _OF_FORM[form] + low * _SPREAD_LOW
+        if high:
+            spread += high * _SPREAD_HIGH
+        slot = (spread & _HALF) >> self._shift
         found: list[int] = []
         table, lows = self._table, self._low
         while (row := table[slot]) != _EMPTY:
@@ -51,4 +55,5 @@ class Index:
 
 def spread(form: NDArray[np.uint8], high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """A number for each identity: of different ones seldom the same, and its high bits as good as random."""
-    return (high ^ form) * np.uint64(_SPREAD_HIGH) + low * np.uint64(_SPREAD_LOW)
+    of_form: NDArray[np.uint64] = np.array(_OF_FORM, np.uint64)[form]
+    return of_form + high * np.uint64(_SPREAD_HIGH) + low * np.uint64(_SPREAD_LOW)

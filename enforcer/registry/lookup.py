@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from enforcer.registry.index import Index
 from enforcer.registry.model import Network, Registration, Status
@@ -20,7 +21,7 @@ class Registry:
     has been loaded: then nobody can be said not to be on it.
     """
 
-    __slots__ = ("_entry", "_index", "_lengths4", "_lengths6", "as_of", "registrations")
+    __slots__ = ("_entry", "_index", "_near4", "_near6", "_wide4", "_wide6", "as_of", "registrations")
 
     def __init__(self, registrations: Iterable[Registration], as_of: float | None) -> None:
         self.as_of = as_of
@@ -32,30 +33,26 @@ class Registry:
             np.concatenate((rows.high, high)),
             np.concatenate((rows.low, low)),
         )
-        forms = np.flatnonzero(np.bincount(rows.form, minlength=1)).tolist()
-        # Most specific first.
-        self._lengths4 = [(form, _ones(32, form)) for form in reversed(forms) if form < V6]
-        self._lengths6 = [(form, _ones(128, form - V6)) for form in reversed(forms) if V6 <= form < TAG]
+        self._near4, self._wide4 = _lengths(rows, 0, 32, 16, rows.low >> np.uint64(16))
+        self._near6, self._wide6 = _lengths(rows, V6, 128, 32, rows.high >> np.uint64(32))
 
     def match_address(self, address: bytes) -> list[Registration]:
         """Every entry covering ``address`` (4 or 16 bytes, network order), most specific first, any status."""
         number = int.from_bytes(address, "big")
-        rows, entry = self._index.rows, self._entry
-        found: list[Registration] = []
+        rows, found = self._index.rows, []
         if len(address) == 4:
-            for form, ones in self._lengths4:
-                if at := rows(form, 0, number & ones):
-                    found.extend(map(entry, at))
-            return found
-        for form, ones in self._lengths6:
-            prefix = number & ones
-            if at := rows(form, prefix >> 64, prefix & HALF):
-                found.extend(map(entry, at))
-        return found
+            for form, ones in self._near4.get(number >> 16, self._wide4):
+                found += rows(form, 0, number & ones)
+        else:
+            for form, ones in self._near6.get(number >> 96, self._wide6):
+                prefix = number & ones
+                found += rows(form, prefix >> 64, prefix & HALF)
+        return list(map(self._entry, found)) if found else []
 
     def match_tag(self, tag: bytes) -> list[Registration]:
         """Every entry of the number with this tag, at any status."""
-        return [self._entry(row) for row in self.rows_of_tag(tag)]
+        found = self.rows_of_tag(tag)
+        return list(map(self._entry, found)) if found else []
 
     def rows_of_tag(self, tag: bytes) -> list[int]:
         """The rows of ``registrations`` with the number of this tag, ascending."""
@@ -120,5 +117,29 @@ class Registry:
         return {status: counts[STATUSES.index(status)] for status in (Status.CURRENT, Status.GRACE)}
 
 
-def _ones(bits: int, length: int) -> int:
-    return (1 << bits) - (1 << bits - length)
+_Lengths = tuple[tuple[int, int], ...]
+"""Forms, each with the mask of its prefixes, most specific first."""
+
+
+def _lengths(
+    rows: Registrations, least: int, bits: int, first: int, near: NDArray[np.uint64]
+) -> tuple[dict[int, _Lengths], _Lengths]:
+    """The lengths to ask for by the ``first`` bits of an address, ``near`` being the rows'; and for all others.
+
+    Most addresses lie where nothing is registered, or only prefixes of one length: the fewer questions the better.
+    Prefixes with fewer bits than those reach beyond, and are asked for everywhere.
+    """
+    masks = {least + length: (1 << bits) - (1 << bits - length) for length in range(bits + 1)}
+    there = [form for form in np.flatnonzero(np.bincount(rows.form, minlength=1)).tolist() if form in masks]
+    wide = [form for form in there if form - least < first]
+    found: dict[int, list[int]] = {}
+    for form in there:
+        if form not in wide:
+            for place in np.unique(near[rows.form == form]).tolist():
+                found.setdefault(place, []).append(form)
+    made: dict[tuple[int, ...], _Lengths] = {}
+
+    def lengths(forms: list[int]) -> _Lengths:
+        return made.setdefault(tuple(forms), tuple((form, masks[form]) for form in reversed(forms)))
+
+    return {place: lengths(wide + forms) for place, forms in found.items()}, lengths(wide)
