@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from enforcer.bulk.link import ip_offsets
+from enforcer.bulk.link import READ, ip_offsets
 from enforcer.bulk.words import Bytes, Flags, Indices, at_every_byte, big_endian_16, number, rows_at
 from enforcer.wire.batch import Batch
 
@@ -105,7 +105,8 @@ def _ip_offsets(batch: Batch, octets: Bytes, starts: Indices, captured: Indices)
     link_types = np.array([interface.link_type for interface in interfaces])[index]
     offsets = np.zeros_like(starts)
     known = np.zeros(len(starts), np.bool_)
-    for link_type in types:
+    # A capture may have an interface of every link type there is.
+    for link_type in types & READ:
         rows = np.flatnonzero(link_types == link_type)
         offsets[rows], known[rows] = ip_offsets(link_type, octets, starts[rows], captured[rows])
     return offsets, known

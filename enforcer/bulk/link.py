@@ -16,6 +16,10 @@ _TAGS = 4
 _PPPOE_SESSION = b"\x11\x00"
 
 
+READ = frozenset({*_RAW, *_LOOPBACK, *_ETHERTYPES})
+"""The link types that are read in bulk."""
+
+
 def ip_offsets(link_type: int, octets: Bytes, starts: Indices, captured: Indices) -> tuple[Indices, Flags]:
     """Where an IP header may start in each frame, counted from the frame, and for which frames that is known.
 
