@@ -55,5 +55,6 @@ class Index:
 
 def spread(form: NDArray[np.uint8], high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """A number for each identity: of different ones seldom the same, and its high bits as good as random."""
-    of_form: NDArray[np.uint64] = np.array(_OF_FORM, np.uint64)[form]
-    return of_form + high * np.uint64(_SPREAD_HIGH) + low * np.uint64(_SPREAD_LOW)
+    key: NDArray[np.uint64] = np.array(_OF_FORM, np.uint64)[form]
+    key += high * np.uint64(_SPREAD_HIGH) + low * np.uint64(_SPREAD_LOW)
+    return key
