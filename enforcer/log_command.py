@@ -105,18 +105,23 @@ def pretty(lines: Iterable[str], wanted: Filter) -> Iterator[str]:
         entry = _entry(line)
         if entry is None:
             if not wanted.by_content:
-                yield click.style(f"| {line}", dim=True)
+                yield click.style(f"| {_printable(line)}", dim=True)
         elif wanted.takes(entry):
             yield _shown(entry)
 
 
 def _shown(entry: dict[str, Any]) -> str:
     when = datetime.fromtimestamp(_epoch(entry)).astimezone().isoformat(" ", "milliseconds")[:23]
-    level = str(entry.get("level", ""))
-    head = click.style(f"{level.upper():8}", fg=_COLOURS.get(level))
-    message, *more = str(entry.get("message", "")).splitlines() or [""]
-    first = f"{when} {head} {click.style(str(entry.get('event', '')), bold=True)}: {message}"
-    return "\n    ".join([first, *more, *map(str, entry.get("traceback", ()))])
+    level = entry.get("level", "")
+    head = click.style(f"{_printable(level).upper():8}", fg=_COLOURS.get(level))
+    message, *more = map(_printable, entry.get("message", "").splitlines() or [""])
+    first = f"{when} {head} {click.style(_printable(entry.get('event', '')), bold=True)}: {message}"
+    return "\n    ".join([first, *more, *(_printable(str(place)) for place in entry.get("traceback", ()))])
+
+
+def _printable(text: str) -> str:
+    """Without what would steer a terminal, or cannot be encoded: what others write is in the journal too."""
+    return "".join(each if each.isprintable() or each == "\t" else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def _entry(line: str) -> dict[str, Any] | None:
@@ -125,10 +130,18 @@ def _entry(line: str) -> dict[str, Any] | None:
     text = line[3:] if line[:1] == "<" and line[2:3] == ">" else line
     try:
         entry = json.loads(text)
-        _epoch(entry)
-    except (ValueError, KeyError, TypeError):
+        datetime.fromtimestamp(_epoch(entry)).astimezone()
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
-    return entry if isinstance(entry, dict) else None
+    return entry if _is_entry(entry) else None
+
+
+def _is_entry(found: object) -> bool:
+    return (
+        isinstance(found, dict)
+        and all(isinstance(found.get(field, ""), str) for field in ("level", "event", "message"))
+        and isinstance(found.get("traceback", []), list)
+    )
 
 
 def _epoch(entry: dict[str, Any]) -> float:
@@ -143,7 +156,7 @@ def _since(text: str | None) -> float | None:
     try:
         # Without an offset it is the operator's own time.
         return datetime.fromisoformat(text).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         raise click.BadParameter(
             "expected how long ago (30m, 2h, 7d) or a time (2026-09-21T14:00, with or without an offset)",
             param_hint="--since",

@@ -125,3 +125,29 @@ def test_without_a_journal_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, t
     result = CliRunner().invoke(main, ["log"])
     assert result.exit_code == 3
     assert "name a file" in result.output
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        '{"time":"2026-09-21T14:00:00Z","event":[]}',
+        '{"time":"2026-09-21T14:00:00Z","level":{}}',
+        '{"time":"2026-09-21T14:00:00Z","traceback":1}',
+        '{"time":"9999-12-31T23:59:59-12:00"}',
+        '{"time":"0001-01-01T00:00:00+05:00"}',
+        "[" * 100_000,
+    ],
+)
+def test_what_only_looks_like_a_line_of_the_daemon_is_shown_as_it_is(garbage: str) -> None:
+    result = show(text=garbage + "\n")
+    assert (result.exit_code, result.output) == (0, f"| {garbage}\n")
+    asked = show("--event", "refused", text=garbage + "\n")
+    assert (asked.exit_code, asked.output) == (0, "")
+
+
+def test_nothing_in_a_line_steers_the_terminal_or_ends_the_command() -> None:
+    time_and_event = '{"time":"2026-09-21T14:00:00Z","event":"ready","message"'
+    result = show(text=f'{time_and_event}:"\\u001b[2J\\ud800"}}\n\x1b[2J\n')
+    assert result.exit_code == 0
+    assert "\x1b" not in result.output
+    assert [line[-5:] for line in result.output.splitlines()] == ["\ufffd[2J\ufffd", " \ufffd[2J"]
