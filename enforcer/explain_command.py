@@ -63,7 +63,7 @@ def explain(
     at = _time(at_text)
     families = [Family(protocol)] if protocol else list(Family)
     address = _address(what)
-    if address is None and what and Path(what).exists():
+    if address is None and _is_file(what):
         _explain_file(Path(what), policy_of(config_path, lenient), families, as_json)
         return
     config = load_config(config_path, required=False)
@@ -106,6 +106,13 @@ def _address(text: str) -> bytes | None:
     # Written by a dual-stack program's log; on the wire it is the IPv4 address.
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return (mapped or address).packed
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return bool(text) and Path(text).exists()
+    except OSError:
+        return False
 
 
 def _require_number(text: str, config: Config) -> None:
@@ -176,4 +183,6 @@ def _time(text: str | None) -> float:
         raise click.BadParameter(
             f"{text!r}: expected a time with its offset, for example 2026-11-21T09:30:00+05:00", param_hint="--at"
         )
+    if not 1970 <= at.year <= 9998:
+        raise click.BadParameter(f"{text!r}: the year is not between 1970 and 9998", param_hint="--at")
     return at.timestamp()

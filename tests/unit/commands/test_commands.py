@@ -182,3 +182,16 @@ def test_a_machine_without_the_table_of_networks(
     result = run(*command, "--config", path)
     assert result.exit_code == 3
     assert "the table of mobile networks is damaged" in result.stderr
+
+
+def test_what_is_too_long_for_a_files_name_is_no_file() -> None:
+    result = run("explain", "a" * 5000)
+    assert result.exit_code == 1
+    assert "neither an address, nor a mobile number, nor a file" in result.output
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-12:00"])
+def test_a_time_that_no_clock_shows_is_refused(at: str) -> None:
+    result = run("explain", "192.0.2.1", "--at", at)
+    assert result.exit_code == 2
+    assert "the year is not between 1970 and 9998" in result.output
