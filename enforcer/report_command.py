@@ -53,12 +53,13 @@ def report(config_path: Path | None, since: str, html: Path | None, as_json: boo
     if config.shadow.file is None:
         told = "shadow.file is not set, so no totals are kept; usually it is /var/lib/enforcer/shadow.sqlite"
         fail(INPUT, [told])
-    if not config.shadow.file.exists():
-        fail(INPUT, [f"{config.shadow.file}: does not exist yet; the daemon writes it when an hour is over"])
     now = time.time()
     begin = _since(since, now)
+    store = Store(config.shadow.file)
     try:
-        records = Store(config.shadow.file).read(first_day(begin))
+        if not store.exists():
+            fail(INPUT, [f"{config.shadow.file}: does not exist yet; the daemon writes it when an hour is over"])
+        records = store.read(first_day(begin))
     except StoreError as error:
         fail(INPUT, [f"{config.shadow.file}: {error}"])
     made = make(records, begin, now, config.shadow.period)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -73,15 +73,25 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    def exists(self) -> bool:
+        """Whether there is a file. Raises StoreError where its folder may not be looked into."""
+        try:
+            return self.path.exists()
+        except OSError as error:
+            raise StoreError(f"cannot be used: {error.strerror}") from None
+
     def restore(self, now: float) -> tuple[Recorded, list[Notice]]:
         """The time on record; none when there is no file, which is how every gateway begins.
 
         For the daemon: a file that is not understood is set aside as ``<file>.corrupt-<now>`` and told, one that
         cannot be read is told. Never raises.
         """
-        if not self.path.exists():
-            return Recorded(), []
         try:
+            if not self.exists():
+                return Recorded(), []
+            # A daemon killed while it wrote leaves what only a writer can mend. Reading tells whether it could.
+            with suppress(StoreError), self._open(write=True):
+                pass
             with self._open(write=False) as database:
                 (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
                 if found != "ok":
@@ -95,7 +105,7 @@ class Store:
 
     def recorded(self) -> Recorded:
         """The time on record; none when there is no file. Raises StoreError."""
-        if not self.path.exists():
+        if not self.exists():
             return Recorded()
         with self._open(write=False) as database:
             return _recorded(database)

@@ -140,3 +140,23 @@ def test_replay_and_explain_by_the_files_know_the_period(path: Path, tmp_path: P
         Store(tmp_path / "shadow.sqlite").write([Batch(0, Figures(), Unsaved([], frozenset(Family)))], 0)
     found = json.loads(run("explain", "192.0.2.9", "-c", path, "--protocol", "wireguard", "--json").output)
     assert found["answers"][0]["held_back"] == (None if recorded else "shadow_period_not_recorded")
+
+
+def test_a_folder_that_may_not_be_looked_into_is_told(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exists = Path.exists
+
+    def refused(self: Path) -> bool:
+        if self.name == "shadow.sqlite":
+            raise PermissionError(13, "Permission denied", str(self))
+        return exists(self)
+
+    monkeypatch.setattr(Path, "exists", refused)
+    result = run("report", "-c", path)
+    told = f"enforcer: {tmp_path / 'shadow.sqlite'}: cannot be used: Permission denied\n"
+    assert (result.exit_code, result.output) == (1, told)
+    assert "without it no shadow time counts as recorded" in run("check", "-c", path).output
+    recorded, [notice] = Store(tmp_path / "shadow.sqlite").restore(0)
+    assert not recorded.seconds
+    assert "nothing counts as recorded until it can" in notice.message
