@@ -8,7 +8,7 @@ import logging
 import selectors
 import sys
 import time
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -303,7 +303,7 @@ class Daemon:
             (add if held or network in self.listed.networks else remove).add(network)
         # Who was rejected a moment ago may be somebody else by now.
         refused = self.recent.addresses(now - self.config.gateway.remember_rejected)
-        forget = any(_holds(changed, address) for address in refused)
+        forget = hold_any(changed, refused)
         self.kernel.post(Change(frozenset(add), frozenset(remove), forget))
 
     def _use_file(self, lists: Lists, now: float) -> None:
@@ -353,11 +353,16 @@ def _handle(queues: list[Queue]) -> None:
         queue.handle()
 
 
-def _holds(networks: set[Network], address: bytes) -> bool:
-    bits = len(address) * 8
-    number = int.from_bytes(address)
+def hold_any(networks: Iterable[Network], addresses: Iterable[bytes]) -> bool:
+    """Whether one of the networks holds one of the addresses, each 4 or 16 bytes: thousands of both in no time."""
+    prefixes: dict[tuple[int, int], set[int]] = {}
+    for network in networks:
+        bits = network.max_prefixlen
+        shift = bits - network.prefixlen
+        prefixes.setdefault((bits, shift), set()).add(int(network.network_address) >> shift)
     return any(
-        network.max_prefixlen == bits
-        and number >> (bits - network.prefixlen) == int(network.network_address) >> (bits - network.prefixlen)
-        for network in networks
+        int.from_bytes(address) >> shift in starts
+        for address in addresses
+        for (bits, shift), starts in prefixes.items()
+        if bits == len(address) * 8
     )

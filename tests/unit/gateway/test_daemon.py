@@ -16,7 +16,7 @@ from enforcer import lists as lists_module
 from enforcer.config_file import load
 from enforcer.fingerprints.detection import Family
 from enforcer.gateway import loader as loader_module
-from enforcer.gateway.daemon import Daemon
+from enforcer.gateway.daemon import Daemon, hold_any
 from enforcer.gateway.kernel import Change, Everything, Exempt, Registered
 from enforcer.gateway.nft import CommandError
 from enforcer.gateway.watch import watch_lists
@@ -244,3 +244,23 @@ def test_a_session_from_before_a_restart_is_held_against_nobody(
     daemon = Daemon(path, config, lists, False, watch_lists(config))
     packed = address.network_address.packed
     assert daemon.policy.end(packed, None, True, Family.WIREGUARD, now).answer is answer
+
+
+def test_whether_networks_hold_an_address() -> None:
+    networks = [ip_network(text) for text in ("192.0.2.1", "198.51.100.0/24", "2001:db8::/56", "2001:db8:1::1")]
+    held = ("192.0.2.1", "198.51.100.255", "2001:db8::ff:0:0:0:1", "2001:db8:1::1")
+    others = ("192.0.2.2", "198.51.101.0", "2001:db8:0:100::1", "2001:db8:1::2")
+    for address in (*held, *others):
+        octets = ip_network(address).network_address.packed
+        assert hold_any(networks, [bytes(4), octets]) is (address in held)
+    assert not hold_any([], [bytes(4)])
+    assert not hold_any(networks, [])
+
+
+def test_verdicts_do_not_wait_while_many_sessions_change_and_many_are_refused() -> None:
+    # Ten thousand changes a second, and a minute of refusals on the first day of enforcement.
+    networks = {ip_network((0x0A00_0000 + number, 32)) for number in range(2500)}
+    refused = [(0x6440_0000 + number).to_bytes(4) for number in range(10_000)]
+    began = time.process_time()
+    assert not hold_any(networks, refused)
+    assert time.process_time() - began < 0.5
