@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from enforcer.gateway import nf_tables
-from enforcer.gateway.nft import CommandError
 from enforcer.gateway.ruleset import INTERVAL_SETS
 from enforcer.gateway.sets import KernelSets
 from enforcer.registry.model import Network
@@ -51,7 +50,7 @@ class Compared:
 
     basis: int
     suspects: tuple[Suspects, ...]
-    error: CommandError | None
+    error: Exception | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ class Comparison:
         began = time.monotonic()
         try:
             result = Compared(basis, tuple(suspects(members)), None)
-        except CommandError as error:
+        except Exception as error:
             result = Compared(basis, (), error)
         ended = time.monotonic()
         self._free_at = ended + SHARE * (ended - began)

@@ -156,7 +156,7 @@ class KernelWriter:
             others = self._written_by_others()
             if self._behind or others != self._others:
                 self._look_closely(others)
-        except nft.CommandError as error:
+        except Exception as error:
             self._failed(error)
         else:
             self._behind = False
@@ -192,7 +192,7 @@ class KernelWriter:
         try:
             repair = confirmed(found.suspects, self._sets)
             self._load(repair.text)
-        except nft.CommandError as error:
+        except Exception as error:
             self._failed(error)
             return
         if repair.text:
@@ -214,14 +214,14 @@ class KernelWriter:
             return
         try:
             self._load(text)
-        except nft.CommandError as error:
+        except Exception as error:
             self._failed(error)
 
     def _write_everything(self, what: Everything) -> None:
         sets = KernelSets()
-        sets.replace("registered", what.registered)
-        sets.replace("exempt", what.exempt)
         try:
+            sets.replace("registered", what.registered)
+            sets.replace("exempt", what.exempt)
             if what.table:
                 self._installation.replace(what.config, sets.fill())
                 self._others = None
@@ -230,8 +230,9 @@ class KernelWriter:
                 self._load(self._refill(sets, what.config))
             else:
                 self._become(sets, what.config)
-        except nft.CommandError as error:
+        except Exception as error:
             self.failures += 1
+            _tell_fault(error)
             what.done.set_exception(error)
             return
         self._sets, self._config, self._behind = sets, what.config, False
@@ -244,7 +245,8 @@ class KernelWriter:
             # What differs builds on what another program may have taken away: that refuses no list.
             self._load(self._refill(sets, config))
 
-    def _failed(self, error: nft.CommandError) -> None:
+    def _failed(self, error: Exception) -> None:
+        _tell_fault(error)
         self.failures += 1
         self._behind = True
         self._next_look = time.monotonic() + RETRY
@@ -257,3 +259,9 @@ class KernelWriter:
     @staticmethod
     def _refill(sets: KernelSets, config: Config) -> str:
         return sets.refill() + forget_rejected(config)
+
+
+def _tell_fault(error: Exception) -> None:
+    # An answer that no code foresaw must not end the thread: nothing would be written any more, and no reload end.
+    if not isinstance(error, nft.CommandError):
+        log.error("a fault while the kernel was written", exc_info=error, extra=named("fault"))

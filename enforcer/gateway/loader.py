@@ -130,6 +130,9 @@ class Loader:
                 raise ReloadError(
                     f"{self._path}: numbers.key_file changes only with a restart beside a shared store"
                 )
+            grace = float(config.registry.grace)
+            changes = difference.changes(now, grace)
+            return Loaded(config, lists, listed(lists.registry, now, grace), changes, by, watch)
         except ListError as error:
             return Refused(str(error), by, error.logged)
         except (ConfigError, ReloadError) as error:
@@ -139,9 +142,6 @@ class Loader:
             log.exception("reload failed unexpectedly", extra=named("fault"))
             told = f"{self._path}: cannot be loaded: {error!r}"
             return Refused(told, by, f"{self._path}: cannot be loaded")
-        grace = float(config.registry.grace)
-        changes = difference.changes(now, grace)
-        return Loaded(config, lists, listed(lists.registry, now, grace), changes, by, watch)
 
 
 def _refuse_shrinking(config: Config, difference: Difference) -> None:

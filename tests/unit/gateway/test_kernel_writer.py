@@ -108,6 +108,27 @@ def test_changes_that_come_together_are_one_transaction(fake: Nft, writer: Kerne
     ]
 
 
+def test_a_fault_ends_neither_the_writing_nor_whoever_waits_for_it(
+    fake: Nft, writer: KernelWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(*_: object) -> None:
+        raise ValueError("no code foresaw it")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(nft, "load", fault)
+        broken.setattr(nf_tables, "generation", fault)
+        everything = Everything(ENFORCE, {A, B}, frozenset(), table=False)
+        writer.post(everything)
+        with pytest.raises(ValueError, match="foresaw"):
+            everything.done.result(5)
+        writer.post(Change(add=frozenset({C})))
+        fake.until(lambda: writer.failures >= 3)
+    fake.wait(2)
+    lines = fake.loaded[1].splitlines()
+    assert lines[0].startswith("flush set ")
+    assert "add element inet enforcer registered4 { 192.0.2.1, 192.0.2.3 }" in lines
+
+
 def test_what_changes_nothing_is_not_written(fake: Nft, writer: KernelWriter) -> None:
     writer.post(Change(add=frozenset({A}), remove=frozenset({B})))
     writer.post(Exempt(frozenset()))

@@ -82,6 +82,17 @@ class Running:
         return self._results.get(timeout=5)
 
 
+def test_a_fault_after_the_lists_were_read_is_answered_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(*_: object) -> None:
+        raise MemoryError
+
+    running = Running(tmp_path, range(1, 101))
+    monkeypatch.setattr(Difference, "changes", fault)
+    assert isinstance(running.reload(), Refused)
+
+
 def test_a_reload_that_grows_and_one_that_loses_a_few(tmp_path: Path) -> None:
     running = Running(tmp_path, range(1, 101))
     running.write(range(15, 121))
