@@ -6,11 +6,14 @@ the library for Python needs libsystemd's headers to be built: so it is spoken h
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import time
+from collections import deque
 from collections.abc import MutableMapping
+
+_MOST_WAITING = 16
+"""Messages kept for a service manager that is busy, the oldest given up first."""
 
 
 class ServiceManager:
@@ -26,6 +29,7 @@ class ServiceManager:
         self._every = int(watchdog) / 2_000_000 if alive else None
         self._next = 0.0
         self._status: str | None = None
+        self._waiting: deque[bytes] = deque(maxlen=_MOST_WAITING)
         self._socket: socket.socket | None = None
         # "@" stands for the zero byte of an abstract socket's name (unix(7)).
         if address.startswith(("/", "@")):
@@ -55,7 +59,7 @@ class ServiceManager:
         if status != self._status:
             self._status = status
             words.append(f"STATUS={status}")
-        if words:
+        if words or self._waiting:
             self._tell(*words)
 
     def close(self) -> None:
@@ -65,7 +69,17 @@ class ServiceManager:
             self._socket = None
 
     def _tell(self, *words: str) -> None:
-        if self._socket is not None:
-            # A service manager that does not listen is no reason to delay a verdict.
-            with contextlib.suppress(OSError):
-                self._socket.sendto("\n".join(words).encode(), self._address)
+        if self._socket is None:
+            return
+        if words:
+            self._waiting.append("\n".join(words).encode())
+        # A service manager that does not listen is no reason to delay a verdict. One that is busy is told with the
+        # next turn: a start or a reload that it does not hear of is one that failed.
+        while self._waiting:
+            try:
+                self._socket.sendto(self._waiting[0], self._address)
+            except BlockingIOError:
+                return
+            except OSError:
+                pass
+            self._waiting.popleft()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterator
@@ -76,6 +77,24 @@ def test_the_watchdog_is_told_at_half_its_time(
             at.append(now[0])
     assert at == expected
     assert set(environment) == {"NOTIFY_SOCKET"} - {"NOTIFY_SOCKET"}
+
+
+def test_a_manager_that_is_busy_is_told_with_the_next_turn(manager: socket.socket) -> None:
+    told = ServiceManager({"NOTIFY_SOCKET": manager.getsockname()})
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as others:
+        others.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(100_000):
+                others.sendto(b"of another", manager.getsockname())
+    told.reloading()
+    told.ready("mode enforce")
+    assert set(heard(manager)) == {"of another"}
+    told.turn("mode enforce")
+    begun, ready = heard(manager)
+    assert begun.startswith("RELOADING=1\n")
+    assert ready == "READY=1\nSTATUS=mode enforce"
+    told.turn("mode enforce")
+    assert heard(manager) == []
 
 
 def test_an_abstract_socket_is_reached() -> None:
