@@ -147,13 +147,13 @@ class Registrations(Sequence[Registration]):
         )
 
     def take(self, rows: NDArray[np.intp]) -> Registrations:
-        """These rows, in the order given, each at most once."""
+        """These rows, in the order given; of one given twice, the first has its revocation and former tags."""
         columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in (*_PLAIN, *_CODED)}
         revocations = self.revocations
         former, former_row = self.former, self.former_row
         if revocations or len(former):
             place = np.full(len(self), -1, np.int64)
-            place[rows] = np.arange(len(rows))
+            place[rows[::-1]] = np.arange(len(rows))[::-1]
             revocations = {new: revocations[old] for old in revocations if (new := int(place[old])) >= 0}
             moved = place[former_row]
             kept = np.flatnonzero(moved >= 0)

@@ -111,6 +111,17 @@ def test_what_lines_are_read_by_makes_them_unknown(tmp_path: Path) -> None:
     assert load([path], "PK", KARACHI, TAGGER, False, known).refused
 
 
+def test_a_line_that_now_stands_twice_keeps_all_of_its_entry(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    tagger = Tagger(bytes(range(32)), (b"o" * 32,))
+    line = "F,freelancer,0300 1234567"
+    path.write_text(f"id,holder,number\n{line}\n")
+    known = load([path], "PK", KARACHI, tagger, True).known
+    path.write_text(f"id,holder,number\n{line}\n{line}\n")
+    (entry,) = load([path], "PK", KARACHI, tagger, True, known).registrations
+    assert entry.former_tags == (Tagger(b"o" * 32).tag("+923001234567"),)
+
+
 def test_of_a_list_read_again_only_new_lines_are_read(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     body = list(many_rows(3000))

@@ -162,6 +162,8 @@ def test_readers_read_while_the_daemon_writes(tmp_path: Path) -> None:
 def test_a_daemon_killed_while_it_wrote_leaves_what_was_there(tmp_path: Path) -> None:
     store = Store(tmp_path / "shadow.sqlite")
     store.write([batch(NOW + number * HOUR) for number in range(300)], 0)
+    before = store.recorded()
+    assert before.seconds
     # Spilled to the file before its commit, as a large transaction is; then the process is gone.
     code = (
         "import os, sqlite3, sys; d = sqlite3.connect(sys.argv[1], isolation_level=None); "
@@ -172,7 +174,8 @@ def test_a_daemon_killed_while_it_wrote_leaves_what_was_there(tmp_path: Path) ->
     assert (tmp_path / "shadow.sqlite-journal").stat().st_size > 0
     with pytest.raises(StoreError, match=r"start the daemon, it mends the file"):
         store.read(0)
-    store.write([], 0)
+    recorded, notices = store.restore(NOW)
+    assert (recorded, notices) == (before, [])
     assert {total.decisions for total in store.read(0).totals} == {100}
 
 
