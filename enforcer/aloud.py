@@ -5,7 +5,7 @@ It speaks to the caller, who is no engineer; the details for the technician foll
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_network
@@ -87,7 +87,7 @@ def address_aloud(
     said += _now([answer for answer in answers if answer.protocol not in told], said)
     said += _about_entries(answers, surroundings.at)
     if gateway is not None and not refused and all(_passes(answer) for answer in answers):
-        said.append("So if your VPN does not work, this gateway is not the cause.")
+        said.append(f"So if your {_vpn(by_family)} does not work, this gateway is not the cause.")
     if _looks_internal(surroundings.address) and all(answer.reason in _NO_LINE for answer in answers):
         said.append(
             "Please check the address you gave: it may be one inside your home or office, which the outside never "
@@ -138,13 +138,19 @@ def _lately(
             yield f"{article} {NAMES[family]} connection of your line was refused at {last.at:%H:%M}{times}."
             yield from _since(last, by_family[family])
     if not refused:
+        nothing = f"no {_vpn(by_family)} connection" if len(by_family) < len(NAMES) else "nothing"
         if gateway.remembers_since <= gateway.started_at:
             yield (
-                f"This gateway was started at {gateway.started_at:%H:%M}. Since then it has refused nothing of "
+                f"This gateway was started at {gateway.started_at:%H:%M}. Since then it has refused {nothing} of "
                 "your line; what was before, it does not know."
             )
         else:
-            yield "In the last ten minutes this gateway refused nothing of your line."
+            yield f"In the last ten minutes this gateway refused {nothing} of your line."
+
+
+def _vpn(asked: Collection[Family]) -> str:
+    """What was asked about: any VPN, or one of some families."""
+    return "VPN" if len(asked) == len(NAMES) else _either(NAMES[family] for family in asked)
 
 
 def _since(last: RecentRefusal, now: FamilyAnswer) -> Iterable[str]:

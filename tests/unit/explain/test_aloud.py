@@ -153,6 +153,17 @@ def test_when_nothing_was_refused_the_caller_is_sent_on() -> None:
     assert said.endswith("So if your VPN does not work, this gateway is not the cause.")
 
 
+@pytest.mark.parametrize("started", [NOW - DAY, NOW - 180])
+def test_who_asks_about_one_protocol_is_told_nothing_of_the_others(started: float) -> None:
+    source = Source(gateway(started), [refusal(60, family=Family.OPENVPN)])
+    policy = world(registration(protocols=frozenset({Family.WIREGUARD}))).policy()
+    said = explain_address(policy, ip_address(STATIC).packed, [Family.WIREGUARD], NOW, source).aloud
+    assert "refused no WireGuard connection of your line" in said
+    assert "if your WireGuard does not work, this gateway is not the cause" in said
+    assert "refused nothing" not in said
+    assert "your VPN" not in said
+
+
 @pytest.mark.parametrize(
     ("sessions", "words"),
     [
