@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from enforcer.gateway import nf_tables
+from enforcer.gateway.nft import CommandError, foreseen
 from enforcer.gateway.ruleset import INTERVAL_SETS
 from enforcer.gateway.sets import KernelSets
 from enforcer.registry.model import Network
@@ -50,7 +51,7 @@ class Compared:
 
     basis: int
     suspects: tuple[Suspects, ...]
-    error: Exception | None
+    error: CommandError | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Comparison:
         try:
             result = Compared(basis, tuple(suspects(members)), None)
         except Exception as error:
-            result = Compared(basis, (), error)
+            result = Compared(basis, (), foreseen(error))
         ended = time.monotonic()
         self._free_at = ended + SHARE * (ended - began)
         self._deliver(result)

@@ -232,8 +232,7 @@ class KernelWriter:
                 self._become(sets, what.config)
         except Exception as error:
             self.failures += 1
-            _tell_fault(error)
-            what.done.set_exception(error)
+            what.done.set_exception(nft.foreseen(error))
             return
         self._sets, self._config, self._behind = sets, what.config, False
         what.done.set_result(None)
@@ -246,22 +245,16 @@ class KernelWriter:
             self._load(self._refill(sets, config))
 
     def _failed(self, error: Exception) -> None:
-        _tell_fault(error)
+        # What no code foresaw must not end the thread: nothing would be written any more, and no reload end.
         self.failures += 1
         self._behind = True
         self._next_look = time.monotonic() + RETRY
         log.error(
             "the kernel's sets could not be brought up to date, trying again: %s",
-            error,
+            nft.foreseen(error),
             extra=named("sets_behind"),
         )
 
     @staticmethod
     def _refill(sets: KernelSets, config: Config) -> str:
         return sets.refill() + forget_rejected(config)
-
-
-def _tell_fault(error: Exception) -> None:
-    # An answer that no code foresaw must not end the thread: nothing would be written any more, and no reload end.
-    if not isinstance(error, nft.CommandError):
-        log.error("a fault while the kernel was written", exc_info=error, extra=named("fault"))

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 from typing import Any
+
+from enforcer.log_events import named
+
+log = logging.getLogger(__name__)
 
 LONGEST = 60.0
 """Seconds a tool may take: a set of a million elements takes some, a lock that another program holds might take
@@ -13,6 +18,17 @@ for ever."""
 
 class CommandError(Exception):
     """A tool is missing or refused; the message carries what it printed."""
+
+
+def foreseen(error: Exception) -> CommandError:
+    """The error itself, or one in place of an error that no code foresaw: that is logged, less its words.
+
+    They may quote an address.
+    """
+    if isinstance(error, CommandError):
+        return error
+    log.error("a fault while the kernel was asked or written", exc_info=error, extra=named("fault"))
+    return CommandError(f"a fault of this program ({type(error).__name__}): the log has where")
 
 
 def run(arguments: list[str], text: str | None = None) -> str:
