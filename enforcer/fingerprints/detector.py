@@ -1,8 +1,9 @@
 """Connects the packets of a flow: what the families' files cannot say of one packet alone.
 
 The detector holds one bounded table of flows, because some messages are proof only as the answer to another.
-At its bound the flow that has been quiet longest is forgotten, a candidate before a proven one. Forgetting is
-safe: a candidate that is forgotten is not confirmed, and what is not proven is accepted.
+At its bound the flow that has been quiet longest is forgotten, a candidate before a proven one while candidates
+have more than their share. Forgetting is safe: a candidate that is forgotten is not confirmed, and what is not
+proven is accepted.
 
 A flow names its destination, so none is kept for longer than it is of use: whoever runs a detector live calls
 ``expire``.
@@ -164,7 +165,9 @@ class Detector:
         self._proven.pop(flow, None)
         (self._proven if conversation.proven else self._candidates)[flow] = conversation
         if len(self) > self._capacity:
-            (self._candidates or self._proven).popitem(last=False)
+            # Many proven flows must not keep out each candidate that comes, nor candidates the proven.
+            crowded = len(self._candidates) > max(1, self._capacity // 4)
+            (self._candidates if crowded else self._proven).popitem(last=False)
 
 
 _WIREGUARD_FIRST = frozenset({1, 2, 3})

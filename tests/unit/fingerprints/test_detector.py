@@ -149,3 +149,14 @@ def test_at_the_bound_a_candidate_goes_before_a_proven_flow() -> None:
     assert len(detector) == 2
     assert detector.inspect(udp(wg_data()), NOW + 4) is not None
     assert is_proven(detector, 3, 4)
+
+
+def test_at_the_bound_a_candidate_is_confirmed_all_the_same() -> None:
+    detector = Detector(capacity=8)
+    for number in range(8):
+        detector.inspect(flow(number, wg_initiation()), NOW + number)
+    for number in (11, 12):
+        detector.inspect(flow(number, CANDIDATE), NOW + number)
+    assert len(detector) == 8
+    assert is_proven(detector, 11, 13)
+    assert is_proven(detector, 12, 13)
