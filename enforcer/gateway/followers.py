@@ -39,7 +39,7 @@ SAVE = 300.0
 
 
 BREATH = 256
-"""Sessions read between two looks at what waits for a verdict: some milliseconds."""
+"""Sessions looked at between two looks at what waits for a verdict: some milliseconds at the most."""
 
 
 class SessionFollower:
@@ -170,10 +170,22 @@ class SessionFollower:
         return {network for session in self._live(now, tags) for network in session.addresses}
 
     def _live(self, now: float, tags: Container[bytes]) -> Iterator[Session]:
-        for number, session in enumerate(self.table.live(now, tags)):
-            if number % BREATH == 0:
-                self.breathe()
-            yield session
+        return self.table.live(now, _Breathing(tags, self.breathe))
+
+
+class _Breathing(Container[bytes]):
+    """Tags that every session's is compared with, most of them in vain: verdicts are given in between."""
+
+    def __init__(self, tags: Container[bytes], breathe: Callable[[], None]) -> None:
+        self._tags = tags
+        self._breathe = breathe
+        self._asked = 0
+
+    def __contains__(self, tag: object) -> bool:
+        self._asked += 1
+        if self._asked % BREATH == 0:
+            self._breathe()
+        return tag in self._tags
 
 
 def forget_all(follower: SessionFollower) -> None:
