@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import Future
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -44,16 +45,17 @@ def _explain_address(daemon: Daemon, text: str, protocol: object, asker: Asker, 
         return {"error": str(error)}
     daemon.audit.asked(now, asker.name, asker.uid, {"address": text})
     clock = Clock(daemon.config)
+    monotonic = time.monotonic()
     recent = [
         RecentRefusal(
             at=clock.at(refusal.at),
-            seconds_ago=round(now - refusal.at),
+            seconds_ago=round(monotonic - refusal.clock),
             protocol=refusal.family,
             variant=refusal.variant,
             reason=refusal.reason,
             meaning=REASONS[refusal.reason].meaning,
         )
-        for refusal in daemon.recent.of(address, now)
+        for refusal in daemon.recent.of(address, monotonic)
     ]
     gateway = GatewayFacts(
         mode=daemon.config.mode,

@@ -41,7 +41,7 @@ from enforcer.log_events import named
 from enforcer.observe.audit import AuditLog
 from enforcer.observe.http import Endpoint
 from enforcer.observe.metrics import DecisionCounts, registry_of
-from enforcer.observe.recent import RecentRefusals
+from enforcer.observe.recent import KEPT, RecentRefusals
 from enforcer.observe.refusals import RefusalLog
 from enforcer.policy import Decision, Policy
 from enforcer.registry.model import Network
@@ -241,7 +241,7 @@ class Daemon:
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + LOOK
             self.reloading.look()
-            self.recent.expire(now)
+            self.recent.expire(time.monotonic())
             self._engine.expire(now, FORGOTTEN_AT_ONCE)
         self.reloading.reconsider(now)
         self.shadow.tick(now, time.monotonic(), self.policy)
@@ -297,13 +297,18 @@ class Daemon:
         grace = float(self.config.registry.grace)
         add: set[Network] = set()
         remove: set[Network] = set()
+        occupied: set[Network] = set()
         for network in changed:
             tag = self.follower.table.holder(network.network_address.packed, now).tag
+            if tag is not None:
+                occupied.add(network)
             held = tag is not None and unconditional(self.lists.registry.match_tag(tag), now, grace)
             (add if held or network in self.listed.networks else remove).add(network)
         # Who was rejected a moment ago may be somebody else by now.
-        refused = self.recent.addresses(now - self.config.gateway.remember_rejected)
-        forget = hold_any(changed, refused)
+        clock = time.monotonic()
+        forget = hold_any(changed, self.recent.addresses(clock - self.config.gateway.remember_rejected))
+        if occupied:
+            self.recent.forget(list(held_by(occupied, self.recent.addresses(clock - KEPT))))
         self.kernel.post(Change(frozenset(add), frozenset(remove), forget))
 
     def _use_file(self, lists: Lists, now: float) -> None:
@@ -316,7 +321,7 @@ class Daemon:
     def _observe(self, decision: Decision) -> None:
         self.decisions(decision)
         self._refusals(decision)
-        self.recent.add(decision, time.time())
+        self.recent.add(decision, time.time(), time.monotonic())
         self.shadow.observe(decision)
 
     def _start_resolving(self) -> None:
@@ -354,15 +359,22 @@ def _handle(queues: list[Queue]) -> None:
 
 
 def hold_any(networks: Iterable[Network], addresses: Iterable[bytes]) -> bool:
-    """Whether one of the networks holds one of the addresses, each 4 or 16 bytes: thousands of both in no time."""
+    """Whether one of the networks holds one of the addresses, each 4 or 16 bytes."""
+    return next(held_by(networks, addresses), None) is not None
+
+
+def held_by(networks: Iterable[Network], addresses: Iterable[bytes]) -> Iterator[bytes]:
+    """Those of the addresses (4 or 16 bytes) that the networks hold: thousands of both in no time."""
     prefixes: dict[tuple[int, int], set[int]] = {}
     for network in networks:
         bits = network.max_prefixlen
         shift = bits - network.prefixlen
         prefixes.setdefault((bits, shift), set()).add(int(network.network_address) >> shift)
-    return any(
-        int.from_bytes(address) >> shift in starts
+    return (
+        address
         for address in addresses
-        for (bits, shift), starts in prefixes.items()
-        if bits == len(address) * 8
+        if any(
+            bits == len(address) * 8 and int.from_bytes(address) >> shift in starts
+            for (bits, shift), starts in prefixes.items()
+        )
     )

@@ -26,6 +26,8 @@ from enforcer.registry.load import load as read_list
 from enforcer.subscribers.radius.settings import Settings
 from enforcer.subscribers.snapshot import save
 from enforcer.subscribers.table import Session
+from tests.unit.policy.worlds import STATIC as REFUSED
+from tests.unit.policy.worlds import World as Refused
 
 RADIUS = Settings((), "PK", bytes(32), (), "Calling-Station-Id")
 A, B = ip_network("192.0.2.1"), ip_network("192.0.2.2")
@@ -266,3 +268,22 @@ def test_verdicts_do_not_wait_while_many_sessions_change_and_many_are_refused() 
     began = time.process_time()
     assert not hold_any(networks, refused)
     assert time.process_time() - began < 0.5
+
+
+def test_who_gets_an_address_is_not_told_of_what_was_refused_to_its_holder_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon, refused = world.daemon, Refused().decide(REFUSED)
+    given_on, nobodys = (ip_network(text) for text in (REFUSED, "192.0.2.77"))
+    clock = time.monotonic()
+    for network in (given_on, nobodys):
+        assert refused.who is not None
+        who = replace(refused.who, address=network.network_address.packed)
+        daemon.recent.add(replace(refused, who=who), time.time(), clock)
+    daemon.follower.table.restore(Session("s", (given_on,), bytes(16), time.time() - 1, "nas"))
+    monkeypatch.setattr(daemon.follower, "take_changed", lambda: {given_on, nobodys})
+    daemon._follow_sessions(time.time())
+    assert daemon.recent.addresses(0.0) == [nobodys.network_address.packed]
+    [change] = world.kernel.posted
+    assert isinstance(change, Change)
+    assert change.forget

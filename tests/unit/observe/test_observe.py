@@ -14,9 +14,10 @@ from enforcer.observe.metrics import DecisionCounts
 from enforcer.observe.recent import RecentRefusals
 from enforcer.observe.refusals import RefusalLog
 from enforcer.policy import Decision
-from tests.unit.policy.worlds import MOBILE, NOW, SERVER, STATIC, World
+from tests.unit.policy.worlds import DAY, MOBILE, NOW, SERVER, STATIC, World
 
 REFUSED = World().decide(STATIC)
+CLOCK = 5000.0
 ACCEPTED = World().decide("10.9.9.9")
 WOULD = World(settings={"mode": "monitor"}).decide(STATIC)
 
@@ -30,20 +31,38 @@ def address(decision: Decision) -> bytes:
 def test_refusals_are_remembered_for_ten_minutes_and_only_refusals() -> None:
     memory = RecentRefusals()
     for decision in (ACCEPTED, WOULD, REFUSED):
-        memory.add(decision, NOW)
-    found = memory.of(address(REFUSED), NOW + 599)
+        memory.add(decision, NOW, CLOCK)
+    found = memory.of(address(REFUSED), CLOCK + 599)
     assert [(refusal.at, refusal.reason) for refusal in found] == [(NOW, REFUSED.reason)]
-    assert memory.of(address(REFUSED), NOW + 600) == []
-    assert memory.of(address(World().decide(MOBILE)), NOW) == []
-    memory.expire(NOW + 600)
+    assert memory.of(address(REFUSED), CLOCK + 600) == []
+    assert memory.of(address(World().decide(MOBILE)), CLOCK) == []
+    memory.expire(CLOCK + 600)
     assert memory.addresses(0.0) == []
 
 
 def test_who_is_refused_again_and_again_keeps_no_older_refusal() -> None:
     memory = RecentRefusals()
-    memory.add(REFUSED, NOW)
-    memory.add(REFUSED, NOW + 600)
-    assert [refusal.at for refusal in memory.of(address(REFUSED), NOW + 1)] == [NOW + 600]
+    memory.add(REFUSED, NOW, CLOCK)
+    memory.add(REFUSED, NOW + 600, CLOCK + 600)
+    assert [refusal.at for refusal in memory.of(address(REFUSED), CLOCK + 1)] == [NOW + 600]
+
+
+def test_a_clock_that_is_set_back_keeps_no_refusal_for_longer() -> None:
+    memory = RecentRefusals()
+    memory.add(REFUSED, NOW, CLOCK)
+    memory.add(World().decide(MOBILE), NOW - DAY, CLOCK + 300)
+    memory.expire(CLOCK + 600)
+    assert memory.addresses(0.0) == [address(World().decide(MOBILE))]
+    memory.expire(CLOCK + 900)
+    assert memory.addresses(0.0) == []
+
+
+def test_what_was_refused_to_another_holder_is_forgotten() -> None:
+    memory = RecentRefusals()
+    for source in (MOBILE, STATIC):
+        memory.add(World().decide(source), NOW, CLOCK)
+    memory.forget([address(World().decide(MOBILE)), bytes(4)])
+    assert memory.addresses(0.0) == [address(REFUSED)]
 
 
 def test_the_memory_of_refusals_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,11 +71,11 @@ def test_the_memory_of_refusals_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     addresses = [f"198.51.100.{host}" for host in range(1, 6)]
     for second, source in enumerate(addresses):
         for _ in range(20):
-            memory.add(World().decide(source), NOW + second)
+            memory.add(World().decide(source), NOW + second, CLOCK + second)
     kept = memory.addresses(0.0)
     assert len(kept) == 3
     assert kept == [address(World().decide(source)) for source in reversed(addresses[2:])]
-    assert len(memory.of(kept[0], NOW + 10)) == recent.PER_ADDRESS
+    assert len(memory.of(kept[0], CLOCK + 10)) == recent.PER_ADDRESS
 
 
 def test_a_refusal_is_logged_without_who_or_where_to(
