@@ -124,7 +124,8 @@ def load_lists(
     if refused or wanted != (radius is not None, store is not None):
         raise ListError(findings.problems, findings.notices)
     if config.registry.files:
-        registrations = _with_memory(config, registrations, before, now, findings, aside)
+        # What a row said that is gone is gone with it, from memory and from disk.
+        registrations = _with_memory(config, registrations, before, now, findings, aside).pruned()
     registry = Registry(registrations, as_of)
     if known is not None:
         # What vanished comes after what was loaded: the rows are the same, and one table is enough.

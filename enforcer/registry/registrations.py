@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network
+from itertools import compress
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -160,6 +161,18 @@ class Registrations(Sequence[Registration]):
             kept = kept[np.argsort(moved[kept], kind="stable")]
             former, former_row = former[kept], moved[kept].astype(np.uint32)
         return replace(self, **columns, revocations=revocations, former=former, former_row=former_row)
+
+    def pruned(self) -> Registrations:
+        """The same rows, without the conditions, notes and sources that no row has any more."""
+        columns: dict[str, Any] = {}
+        for name, values in _CODED.items():
+            codes, all_values = getattr(self, name), getattr(self, values)
+            used = np.zeros(len(all_values), np.bool_)
+            used[codes] = True
+            if not used.all():
+                columns[name] = (np.cumsum(used) - 1).astype(np.uint32)[codes]
+                columns[values] = tuple(compress(all_values, used.tolist()))
+        return replace(self, **columns) if columns else self
 
     def __len__(self) -> int:
         return len(self.form)

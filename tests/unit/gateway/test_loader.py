@@ -13,7 +13,7 @@ from enforcer.config import Config
 from enforcer.config_file import load
 from enforcer.fingerprints.detection import Family
 from enforcer.gateway.loader import Loaded, Loader, Refused, Result
-from enforcer.lists import load_lists
+from enforcer.lists import keep_memory, load_lists
 from enforcer.registry.lookup import Registry
 from enforcer.registry.model import Revocation
 from enforcer.registry.standing import Difference, listed
@@ -160,3 +160,22 @@ def test_a_reload_that_fails_in_an_unforeseen_way_is_answered(
     result = running.reload()
     assert isinstance(result, Refused)
     assert "cannot be loaded: FileNotFoundError" in result.error
+
+
+def test_what_a_row_said_is_forgotten_with_it(tmp_path: Path) -> None:
+    path, rows, memory = tmp_path / "enforcer.yaml", tmp_path / "list.csv", tmp_path / "memory"
+    path.write_text("registry: {files: [list.csv], memory: memory}\n")
+    header, other = "id,holder,address,peers,note", "R-2,company,192.0.2.2,203.0.113.8,the warehouse"
+    rows.write_text(f"{header}\nR-1,company,192.0.2.1,203.0.113.9,the branch\n{other}\n")
+    config = load(path)
+    before = load_lists(config, False, NOW, path)
+    rows.write_text(f"{header}\nR-1,company,192.0.2.1,,\n{other}\n")
+    after = load_lists(config, False, NOW, path, before)
+    assert [(entry.note, len(entry.peers)) for entry in after.registry] == [("", 0), ("the warehouse", 1)]
+    assert keep_memory(config, after.registry) is None
+    kept = memory.read_bytes()
+    assert [text in kept for text in (b"warehouse", b"203.0.113.8", b"branch", b"203.0.113.9")] == [
+        True, True, False, False,
+    ]  # fmt: skip
+    # And the next load goes on from what is left.
+    assert list(load_lists(config, False, NOW, path, after).registry) == list(after.registry)
