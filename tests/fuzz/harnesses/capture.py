@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import mkdtemp
+from unittest.mock import patch
 
 from enforcer import replay
 from enforcer.config import Config
@@ -27,9 +28,7 @@ _PATH = Path(mkdtemp(prefix="enforcer-fuzz-", dir="/dev/shm")) / "capture"
 _CONFIG = Config()
 _POLICY = Policy(_CONFIG, Registry(Registrations.of(()), None), SessionTable(60.0, 8), Exemptions(_CONFIG.exempt))
 # Small ones, so that records stand across their edges and allocating them does not take all the time.
-stream.WINDOW = 1 << 10
-stream.CHUNK = 1 << 8
-replay.FLOWS_KEPT = 64
+_SMALL = ((stream, "WINDOW", 1 << 10), (stream, "CHUNK", 1 << 8), (replay, "FLOWS_KEPT", 64))
 MOST_INFLATED = 1 << 20
 
 
@@ -51,6 +50,13 @@ def seeds() -> dict[str, bytes]:
 
 
 def one(data: bytes) -> None:
+    with ExitStack() as stack:
+        for module, name, value in _SMALL:
+            stack.enter_context(patch.object(module, name, value))
+        _one(data)
+
+
+def _one(data: bytes) -> None:
     with suppress(zlib.error):
         if len(zlib.decompressobj(31).decompress(data, MOST_INFLATED)) >= MOST_INFLATED:
             return
