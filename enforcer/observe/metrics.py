@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from enforcer import __version__
 from enforcer.fingerprints.detection import Family
+from enforcer.gateway.nft import CommandError
 from enforcer.log_events import named
 from enforcer.observe import catalogue
 from enforcer.policy import Action, Decision
@@ -49,18 +50,23 @@ class GatewayCollector(Collector):
             try:
                 metrics = list(read())
                 self._told.pop(name, None)
-            except Exception as error:
+            except (OSError, CommandError) as error:
                 self._tell(name, str(error))
+                metrics = []
+            except Exception as error:
+                # Its words may quote an address.
+                self._tell(name, f"a fault of this program ({type(error).__name__})", error)
                 metrics = []
             yield from metrics
             failed[(name,)] = not metrics
         yield catalogue.SOURCE_FAILED.values(failed)
 
-    def _tell(self, name: str, why: str) -> None:
+    def _tell(self, name: str, why: str, fault: Exception | None = None) -> None:
         # Once: a scrape comes every few seconds.
         if self._told.get(name) != why:
             self._told[name] = why
-            log.warning("metrics of %s left out: %s", name, why, extra=named("metrics_left_out", source=name))
+            extra = named("metrics_left_out", source=name)
+            log.warning("metrics of %s left out: %s", name, why, exc_info=fault, extra=extra)
 
 
 def registry_of(sources: Mapping[str, Source]) -> CollectorRegistry:

@@ -10,6 +10,7 @@ from prometheus_client import generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from enforcer.logs import JsonLines
 from enforcer.observe import catalogue
 from enforcer.observe.definition import counter, gauge
 from enforcer.observe.latency import BOUNDS, Durations
@@ -81,6 +82,18 @@ def test_a_source_that_fails_is_told_and_leaves_the_rest(caplog: pytest.LogCaptu
     trouble.append("no kernel")
     generate_latest(registry)
     assert len(caplog.records) == 2, "what failed again is told again"
+
+
+def test_what_no_code_foresaw_is_told_without_its_words(caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> Iterator[Metric]:
+        raise KeyError("198.51.100.7")
+
+    generate_latest(registry_of({"sessions": broken}))
+    [record] = caplog.records
+    line = JsonLines("gw1", prefixed=False).format(record)
+    assert "metrics of sessions left out: a fault of this program (KeyError)" in line
+    assert "test_metrics.py" in line, "where it was is told"
+    assert "198.51.100" not in line
 
 
 def test_counters_of_the_kernel_are_handshakes_by_outcome_or_only_seen() -> None:
