@@ -1,6 +1,6 @@
-"""A clock that a test sets, for programs in Python: their ``time.time`` goes ahead of the machine's.
+"""Time that a test lets pass, for programs in Python: both their clocks go ahead of the machine's.
 
-Timers of the kernel, and the clock that never steps, stay as they are.
+Timers of the kernel stay as they are.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from pathlib import Path
 _MODULE = """
 import time
 
-_machines = time.time
+_of_day, _monotonic = time.time, time.monotonic
 
 
 def _ahead():
     with open({path!r}) as file:
-        return _machines() + float(file.read())
+        return float(file.read())
 
 
-time.time = _ahead
+time.time = lambda: _of_day() + _ahead()
+time.monotonic = lambda: _monotonic() + _ahead()
 """
 
 
 class Clock:
-    """The clock of the programs started within ``for_programs``."""
+    """The clocks of the programs started within ``for_programs``."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -36,14 +37,14 @@ class Clock:
         (folder / "sitecustomize.py").write_text(_MODULE.format(path=str(self._ahead)))
 
     def set_ahead(self, seconds: float) -> None:
-        """Set the clock ahead of the machine's."""
+        """Set both clocks ahead of the machine's."""
         new = self._ahead.with_suffix(".new")
         new.write_text(str(seconds))
         new.replace(self._ahead)
 
     @contextmanager
     def for_programs(self) -> Iterator[None]:
-        """Programs that are started meanwhile, and what they start, have this clock."""
+        """Programs that are started meanwhile, and what they start, have these clocks."""
         before = os.environ.get("PYTHONPATH")
         os.environ["PYTHONPATH"] = f"{self._folder}:{before}" if before else str(self._folder)
         try:

@@ -39,6 +39,8 @@ class Service:
         self._write(
             f"/usr/lib/enforcer/lib/{_PYTHON}/site-packages/lab.pth", f"{_LAB}/checkout\n{_LAB}/libraries\n"
         )
+        self._write("/etc/ld.so.conf.d/lab.conf", f"{_LAB}/python/lib\n")
+        self.machine.run(["ldconfig"])
         self.machine.path("/usr/lib/enforcer/bin").mkdir()
         self.machine.path("/usr/lib/enforcer/bin/python3").symlink_to(f"{_home()}/{_PYTHON}")
         self._write("/usr/bin/enforcer", (_REPOSITORY / "debian/launcher/enforcer").read_text(), 0o755)
