@@ -1,4 +1,4 @@
-"""Time that a test lets pass, for programs in Python: both their clocks go ahead of the machine's.
+"""Clocks that a test sets, for programs in Python: time that passes, and a clock of the day that is set.
 
 Timers of the kernel stay as they are.
 """
@@ -19,11 +19,11 @@ _of_day, _monotonic = time.time, time.monotonic
 
 def _ahead():
     with open({path!r}) as file:
-        return float(file.read())
+        return [float(seconds) for seconds in file.read().split()]
 
 
-time.time = lambda: _of_day() + _ahead()
-time.monotonic = lambda: _monotonic() + _ahead()
+time.time = lambda: _of_day() + sum(_ahead())
+time.monotonic = lambda: _monotonic() + _ahead()[0]
 """
 
 
@@ -33,13 +33,23 @@ class Clock:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._ahead = folder / "seconds-ahead"
-        self.set_ahead(0)
+        self._passed = self._set = 0.0
+        self._write()
         (folder / "sitecustomize.py").write_text(_MODULE.format(path=str(self._ahead)))
 
+    def let_pass(self, seconds: float) -> None:
+        """Be this far ahead of the machine in time that passed, by either clock."""
+        self._passed = seconds
+        self._write()
+
     def set_ahead(self, seconds: float) -> None:
-        """Set both clocks ahead of the machine's."""
+        """Set the clock of the day ahead; the clock that never steps stays."""
+        self._set = seconds
+        self._write()
+
+    def _write(self) -> None:
         new = self._ahead.with_suffix(".new")
-        new.write_text(str(seconds))
+        new.write_text(f"{self._passed} {self._set}")
         new.replace(self._ahead)
 
     @contextmanager
