@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.lab.network import Node
-from tests.lab.processes import LabError, Process, wait_until
+from tests.lab.processes import LabError, Process, run_to_end, wait_until
 
 BOOT = 60.0
 """Seconds a boot may take; it takes two or three."""
@@ -99,24 +99,7 @@ class Machine:
 
         Raises LabError when it takes longer than ``timeout`` seconds or, with ``check``, when it fails.
         """
-        try:
-            done = subprocess.run(
-                self.command(arguments),
-                input=text,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                timeout=timeout,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise LabError(f"{self.name}: {' '.join(arguments)}: not done within {timeout} s") from None
-        if check and done.returncode:
-            raise LabError(
-                f"{self.name}: {' '.join(arguments)}: exit code {done.returncode}\n{done.stdout.strip()}"
-            )
-        return done
+        return run_to_end(self.name, self.command(arguments), arguments, timeout, check, text)
 
     def path(self, inside: str) -> Path:
         """Where a file of the machine's (an absolute path) is seen from outside, while it runs."""

@@ -24,7 +24,7 @@ from typing import Self
 
 from pyroute2 import netns
 
-from tests.lab.processes import PATIENCE, LabError, Process
+from tests.lab.processes import LabError, Process, run_to_end
 
 PREFIX = "vpnlab-"
 
@@ -134,24 +134,7 @@ class Node:
 
         Raises LabError when it takes longer than ``timeout`` seconds or, with ``check``, when it fails.
         """
-        try:
-            done = subprocess.run(
-                self.command(arguments),
-                input=text,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                timeout=timeout * PATIENCE,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise LabError(f"{self.name}: {' '.join(arguments)}: not done within {timeout} s") from None
-        if check and done.returncode:
-            raise LabError(
-                f"{self.name}: {' '.join(arguments)}: exit code {done.returncode}\n{done.stdout.strip()}"
-            )
-        return done
+        return run_to_end(self.name, self.command(arguments), arguments, timeout, check, text)
 
     def popen(
         self,

@@ -30,6 +30,32 @@ def wait_until(condition: Callable[[], bool], timeout: float, interval: float = 
     return True
 
 
+def run_to_end(
+    where: str, command: Sequence[str], shown: Sequence[str], timeout: float, check: bool, text: str | None
+) -> subprocess.CompletedProcess[str]:
+    """Run ``command`` to its end, ``text`` on its input; standard error is part of the output.
+
+    Raises LabError, which says ``where`` and ``shown``, when it takes longer than ``timeout`` seconds or, with
+    ``check``, when it fails.
+    """
+    try:
+        done = subprocess.run(
+            command,
+            input=text,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=timeout * PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise LabError(f"{where}: {' '.join(shown)}: not done within {timeout} s") from None
+    if check and done.returncode:
+        raise LabError(f"{where}: {' '.join(shown)}: exit code {done.returncode}\n{done.stdout.strip()}")
+    return done
+
+
 class Process:
     """A child process whose standard output and error go to ``log_path``."""
 

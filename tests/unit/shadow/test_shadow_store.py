@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import resource
 import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from enforcer.shadow.coverage import Recorded, Unsaved, Watched
 from enforcer.shadow.ledger import MERGED, Distinct, Figures, Total
 from enforcer.shadow.store import Batch, DamagedError, Store, StoreError
 from enforcer.shadow.totals import DAY, HOUR, Cell, Outcome
+from tests.unit.disk import files_of_at_most
 
 NOW = 20_000 * DAY
 CELL = Cell("wireguard", "wireguard", "not_registered", "leased", Outcome.WOULD_REFUSE)
@@ -126,17 +125,6 @@ def test_an_empty_file_is_a_daemon_killed_at_its_first_write(tmp_path: Path) -> 
     assert len(store.read(0).totals) == 1
 
 
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """A disk that is full: no file of this process grows beyond some bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_a_full_disk_is_told_and_harms_nothing_that_was_written(tmp_path: Path) -> None:
     store = Store(tmp_path / "shadow.sqlite")
     store.write([batch(NOW)], 0)
@@ -179,7 +167,7 @@ def test_a_daemon_killed_while_it_wrote_leaves_what_was_there(tmp_path: Path) ->
     assert {total.decisions for total in store.read(0).totals} == {100}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+@pytest.mark.skipif(os.geteuid() != 0, reason="NOT TESTED: becoming another user needs root")
 def test_who_may_not_read_it_is_told_and_the_file_stays(tmp_path: Path) -> None:
     store = Store(tmp_path / "shadow.sqlite")
     store.write([batch(NOW)], 0)

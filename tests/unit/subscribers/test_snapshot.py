@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import resource
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from hypothesis import strategies as st
 from enforcer.subscribers.model import HoldingState
 from enforcer.subscribers.snapshot import SCHEMA, restore, save
 from enforcer.subscribers.table import Session, SessionTable
+from tests.unit.disk import files_of_at_most
 
 NOW = 1_790_000_000.25
 TAG = bytes(range(16))
@@ -141,19 +140,9 @@ def test_no_flipped_bit_makes_another_session(path: Path, data: st.DataObject) -
         assert list(map(fields, restored.sessions)) == [fields(session())]
 
 
-@contextmanager
-def _disk_of(size: int) -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_a_full_disk_is_told_and_the_snapshot_before_stays(path: Path) -> None:
     assert save(path, [session("before")]) is None
-    with _disk_of(64 * 1024):
+    with files_of_at_most(64 * 1024):
         notice = save(path, [session(f"s{number}") for number in range(2000)])
     assert notice is not None
     assert str(notice).startswith(f"{path}: cannot be written")
