@@ -65,8 +65,11 @@ class GatewayCollector(Collector):
         # Once: a scrape comes every few seconds.
         if self._told.get(name) != why:
             self._told[name] = why
-            extra = named("metrics_left_out", source=name)
-            log.warning("metrics of %s left out: %s", name, why, exc_info=fault, extra=extra)
+            log.warning(
+                "metrics of %s left out: %s", name, why,
+                exc_info=fault,
+                extra=named("metrics_left_out", source=name),
+            )  # fmt: skip
 
 
 def registry_of(sources: Mapping[str, Source]) -> CollectorRegistry:
