@@ -92,7 +92,6 @@ class Daemon:
         self._stance = Stance()
         self.manager = ServiceManager()
         self._exempt_changed = False
-        self._changed: set[Network] = set()
         self._next_look = 0.0
         self._use_file(lists, now)
         # Only to their favour: who began a session while this daemon was away was not heard, and somebody else's
