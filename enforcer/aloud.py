@@ -13,7 +13,7 @@ from typing import TypedDict
 
 from enforcer.explanation import FamilyAnswer, GatewayFacts, RecentRefusal, RegistrationFacts
 from enforcer.fingerprints.detection import Family
-from enforcer.policy import Action, HeldBack, Reason
+from enforcer.policy import ENTRY_REASONS, Action, HeldBack, Reason
 from enforcer.reasons import HELD_BACK, REASONS
 from enforcer.registry.model import Status
 
@@ -35,11 +35,9 @@ _INTERNAL = tuple(
 """What a device sees as its own address behind a router (RFC 1918, 3927, 4193, 4291)."""
 
 _BY_STATUS = {
+    **ENTRY_REASONS,
     Status.CURRENT: Reason.REGISTERED,
     Status.GRACE: Reason.REGISTERED_GRACE,
-    Status.UPCOMING: Reason.NOT_YET_VALID,
-    Status.ENDED: Reason.ENDED,
-    Status.REVOKED: Reason.REVOKED,
 }
 
 

@@ -157,11 +157,12 @@ _MAPPING_REASONS = {
     HoldingState.CUT_OFF: Reason.MAPPING_CUT_OFF,
 }
 
-_ENTRY_REASONS = {
+ENTRY_REASONS = {
     Status.REVOKED: Reason.REVOKED,
     Status.ENDED: Reason.ENDED,
     Status.UPCOMING: Reason.NOT_YET_VALID,
 }
+"""Why an entry does not count, by how it stands."""
 
 _UNKNOWN_ORDER = (
     Reason.NO_SUBSCRIBER,
@@ -312,7 +313,7 @@ class Policy:
         refusal, refused_by, refused_status = Reason.NOT_REGISTERED, None, None
         for entry in entries:
             status = entry.status(now, grace)
-            obstacle = _ENTRY_REASONS.get(status) or _unmet_condition(entry, peer, family)
+            obstacle = ENTRY_REASONS.get(status) or _unmet_condition(entry, peer, family)
             if obstacle is None:
                 reason = Reason.REGISTERED if status is Status.CURRENT else Reason.REGISTERED_GRACE
                 return Who(Answer.REGISTERED, reason, address, line, entry, status, holding, list_age)
