@@ -95,19 +95,21 @@ def test_a_file_is_followed_until_interrupted_and_half_a_line_is_waited_for(tmp_
     command = [sys.executable, "-c", "from enforcer.cli import main; main()", "log", "-f", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "TZ": "UTC"}) as process:
         assert process.stdout is not None
-        for _ in range(9):
-            process.stdout.readline()
-        whole = LINES.splitlines()[1]
-        with path.open("a") as out:
-            for half in (whole[:40], whole[40:] + "\n"):
-                out.write(half)
-                out.flush()
-                time.sleep(2 * log_command.LOOK)
-        assert (
-            process.stdout.readline() == "2026-09-21 14:00:00.000 INFO     ready: enforcer 1 ready: mode enforce\n"
-        )
-        process.send_signal(2)
-        assert process.wait(5) == 0
+        try:
+            for _ in range(9):
+                process.stdout.readline()
+            whole = LINES.splitlines()[1]
+            with path.open("a") as out:
+                for half in (whole[:40], whole[40:] + "\n"):
+                    out.write(half)
+                    out.flush()
+                    time.sleep(2 * log_command.LOOK)
+            ready = "2026-09-21 14:00:00.000 INFO     ready: enforcer 1 ready: mode enforce\n"
+            assert process.stdout.readline() == ready
+            process.send_signal(2)
+            assert process.wait(5) == 0
+        finally:
+            process.kill()
 
 
 def test_the_journal_is_asked_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -133,10 +133,8 @@ def test_a_daemon_that_does_not_read_bounds_the_listener(port: int, monkeypatch:
 
 
 def test_it_ends_with_the_daemon_however_that_ends(port: int) -> None:
-    # Whoever runs the tests in the background may ignore SIGINT, and children inherit that.
     script = (
-        "import signal, sys, time; from tests.lab import radius as lab;"
-        "signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "import sys, time; from tests.lab import radius as lab;"
         "from enforcer.subscribers.radius.process import RadiusProcess;"
         f"p = RadiusProcess(lab.settings({port})); print(p._child.pid, flush=True); time.sleep(60)"
     )
