@@ -1,4 +1,7 @@
-"""nft(8) and iptables(8), run as they are: their own words in every error."""
+"""nft(8) and iptables(8), run as they are: their own words in every error.
+
+Only a few elements more or fewer go to the kernel without them.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import logging
 import subprocess
 from typing import Any
 
+from enforcer.gateway import elements
 from enforcer.log_events import named
 
 log = logging.getLogger(__name__)
@@ -57,7 +61,13 @@ def run(arguments: list[str], text: str | None = None) -> str:
 
 def load(text: str) -> None:
     """Load nft statements, if any, as one transaction. Raises CommandError; then nothing of it was loaded."""
-    if text:
+    if not text:
+        return
+    try:
+        written = elements.written(text)
+    except OSError as error:
+        raise CommandError(f"nf_tables refuses elements: {error.strerror or error}") from None
+    if not written:
         run(["nft", "-f", "-"], text)
 
 

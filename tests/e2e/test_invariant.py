@@ -99,6 +99,31 @@ def test_each_change_of_a_set_is_found_and_repaired(apart: Callable[[Callable[[]
     apart(work)
 
 
+def test_a_few_addresses_are_written_without_nft_all_of_them_or_none(
+    apart: Callable[[Callable[[], None]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work() -> None:
+        sets = KernelSets()
+        sets.replace("registered", networks(REGISTERED))
+        nft.load(table(ENFORCE, Backend.PAIRED) + sets.fill())
+        monkeypatch.setattr(nft, "run", lambda *_: pytest.fail("nft was started"))
+        before = nf_tables.generation()
+        more = [ip_network((0x0A000000 + n, 32)) for n in range(700)] + networks(["2001:db8:5::/64", "::5"])
+        nft.load(sets.change("registered", more, networks(["192.0.2.1", "2001:db8::/64"])))
+        assert nf_tables.generation() == before + 1
+        assert list(suspects(sets.members)) == []
+        with pytest.raises(nft.CommandError, match="No such file"):
+            nft.load(
+                "add element inet enforcer registered4 { 192.0.2.9 }\n"
+                "delete element inet enforcer registered4 { 192.0.2.1 }\n"
+            )
+        assert list(suspects(sets.members)) == []
+        nft.load("flush set inet enforcer registered4\n")
+        assert nf_tables.addresses("registered4", 4) == b""
+
+    apart(work)
+
+
 @pytest.mark.parametrize(
     "change", ["flush chain inet enforcer late", "insert rule inet enforcer early accept", "flush ruleset"]
 )
