@@ -92,8 +92,7 @@ class KernelWriter:
     def start(self, config: Config, registered: Iterable[Network], exempt: Iterable[Network]) -> None:
         """Install the table with its contents. Raises CommandError; then nothing of ours is left."""
         self._config = config
-        self._sets.replace("registered", registered)
-        self._sets.replace("exempt", exempt)
+        self._sets = KernelSets.of(registered, exempt)
         self._installation.install(config, self._sets.fill())
         self._next_look = time.monotonic() + LOOK
         self._thread.start()
@@ -218,10 +217,8 @@ class KernelWriter:
             self._failed(error)
 
     def _write_everything(self, what: Everything) -> None:
-        sets = KernelSets()
         try:
-            sets.replace("registered", what.registered)
-            sets.replace("exempt", what.exempt)
+            sets = KernelSets.of(what.registered, what.exempt)
             if what.table:
                 self._installation.replace(what.config, sets.fill())
                 self._others = None

@@ -59,6 +59,13 @@ class KernelSets:
     def __init__(self) -> None:
         self._members = dict.fromkeys(_ALL, _NOTHING)
 
+    @classmethod
+    def of(cls, registered: Iterable[Network], exempt: Iterable[Network]) -> KernelSets:
+        """What should hold these networks."""
+        made = cls()
+        made._members |= _by_set("registered", registered) | _by_set("exempt", exempt)
+        return made
+
     @property
     def members(self) -> Mapping[str, Networks]:
         """What each set should hold: never changed, another mapping and other sets once it does."""
@@ -126,10 +133,8 @@ class KernelSets:
 
 def statements(config: Config, lists: Lists, exemptions: Exemptions, now: float) -> str:
     """What fills the sets of a table just made from lists at ``now``, epoch seconds."""
-    sets = KernelSets()
-    sets.replace("registered", registered(lists.registry, lists.sessions, now, float(config.registry.grace)))
-    sets.replace("exempt", exempt(exemptions))
-    return sets.fill()
+    all_registered = registered(lists.registry, lists.sessions, now, float(config.registry.grace))
+    return KernelSets.of(all_registered, exempt(exemptions)).fill()
 
 
 _AT_ONCE = 4096
