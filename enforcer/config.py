@@ -196,7 +196,7 @@ class GatewayConfig(_Section):
         "so long a refusal can be explained.",
     )
     rejected_size: Integer = Field(
-        65536, ge=1024, le=1 << 22, description="5-tuples remembered, for IPv4 and IPv6 each."
+        65536, ge=1024, le=1 << 22, description="5-tuples remembered, for each family and for IPv4 and IPv6 each."
     )
 
     @model_validator(mode="after")

@@ -102,14 +102,21 @@ def set_for(kind: str, network: IPv4Network | IPv6Network) -> str:
 
 def forget_rejected(config: Config) -> str:
     """The statements that empty the memory of rejected 5-tuples; none where nothing is rejected."""
-    if not enforcing(config):
-        return ""
-    return "".join(f"flush set {TABLE} rejected{version}\n" for version in (4, 6))
+    return "".join(f"flush set {TABLE} {name}\n" for family in enforcing(config) for name in _rejected(family))
 
 
 def enforcing(config: Config) -> tuple[Family, ...]:
     """The families whose rejections the table carries out: none in monitor mode."""
     return tuple(family for family in Family if config.mode == "enforce" and family in config.enforce)
+
+
+def _rejected(family: Family) -> tuple[str, str]:
+    """The memories of a family's rejected 5-tuples, IPv4 and IPv6.
+
+    Apart for each family: who is registered for one alone could be cut off from it by a handshake of another
+    that somebody sends with their peer's address.
+    """
+    return f"{family}_rejected4", f"{family}_rejected6"
 
 
 def _body(config: Config, backend: Backend) -> Iterator[str]:
@@ -125,16 +132,15 @@ def _body(config: Config, backend: Backend) -> Iterator[str]:
         yield f"set {name} {{ type ipv6_addr; }}"
     for name in INTERVAL_SETS:
         yield f"set {name} {{ type {_address_type(name)}; flags interval; }}"
-    if enforced:
-        for version in (4, 6):
-            kind = f"ipv{version}_addr"
+    for family in enforced:
+        for name in _rejected(family):
+            kind = _address_type(name)
             yield (
-                f"set rejected{version} {{ type {kind} . inet_proto . inet_service . {kind} . inet_service; "
+                f"set {name} {{ type {kind} . inet_proto . inet_service . {kind} . inet_service; "
                 f"flags dynamic, timeout; timeout {config.gateway.remember_rejected}s; "
                 f"size {config.gateway.rejected_size}; }}"
             )
-        for family in enforced:
-            yield from _chain(f"{family}_reject", _reject(config))
+        yield from _chain(f"{family}_reject", _reject(config))
     for family in Family:
         yield from _chain(f"{family}_handshake", _candidate(config, family, backend, family in enforced))
     for protocol in (Protocol.UDP, Protocol.TCP):
@@ -204,9 +210,9 @@ def _candidate(config: Config, family: Family, backend: Backend, enforced: bool)
         for side in ("saddr", "daddr"):
             yield f"ip6 {side} & {mask} @{name} counter name {family}_registered accept"
     if enforced:
-        for version, ip in ((4, "ip"), (6, "ip6")):
+        for name, ip in zip(_rejected(family), ("ip", "ip6"), strict=True):
             yield (
-                f"{ip} saddr . meta l4proto . th sport . {ip} daddr . th dport @rejected{version} "
+                f"{ip} saddr . meta l4proto . th sport . {ip} daddr . th dport @{name} "
                 f"counter name {family}_rejected_again goto {family}_reject"
             )
     yield f"counter name {family}_queued"
@@ -221,11 +227,11 @@ def _verdict(config: Config, family: Family) -> Iterator[str]:
     bits = marks(config.gateway.mark_mask)
     rejected = f"meta mark & {bits.mask:#x} == {bits.reject:#x}"
     dropped = f"meta mark & {bits.mask:#x} == {bits.drop_answer:#x}"
-    for version, ip in ((4, "ip"), (6, "ip6")):
+    for name, version, ip in zip(_rejected(family), (4, 6), ("ip", "ip6"), strict=True):
         sent = f"{ip} saddr . meta l4proto . th sport . {ip} daddr . th dport"
         answered = f"{ip} daddr . meta l4proto . th dport . {ip} saddr . th sport"
-        yield f"meta nfproto ipv{version} {rejected} add @rejected{version} {{ {sent} }}"
-        yield f"meta nfproto ipv{version} {dropped} add @rejected{version} {{ {answered} }}"
+        yield f"meta nfproto ipv{version} {rejected} add @{name} {{ {sent} }}"
+        yield f"meta nfproto ipv{version} {dropped} add @{name} {{ {answered} }}"
     yield f"{rejected} counter name {family}_rejected goto {family}_reject"
     yield f"{dropped} counter name {family}_answer_dropped drop"
 

@@ -103,8 +103,8 @@ def test_changes_that_come_together_are_one_transaction(fake: Nft, writer: Kerne
         "add element inet enforcer registered4 { 192.0.2.2 }",
         "delete element inet enforcer registered4 { 192.0.2.1 }",
         "add element inet enforcer registered4 { 192.0.2.3 }",
-        "flush set inet enforcer rejected4",
-        "flush set inet enforcer rejected6",
+        "flush set inet enforcer wireguard_rejected4",
+        "flush set inet enforcer wireguard_rejected6",
     ]
 
 
@@ -209,7 +209,7 @@ def test_what_the_clock_changed_is_tried_again_when_refused(fake: Nft, writer: K
     fake.wait(2)
     assert "192.0.2.1 " not in fake.loaded[1]
     assert "192.0.2.2" in fake.loaded[1]
-    assert "flush set inet enforcer rejected4" in fake.loaded[1]
+    assert "flush set inet enforcer wireguard_rejected4" in fake.loaded[1]
 
 
 def test_a_tool_that_cannot_be_started_does_not_end_the_writer(
