@@ -9,11 +9,10 @@ that an early verdict could skip.
 from __future__ import annotations
 
 import logging
-import time
 
 from enforcer.config import Config
 from enforcer.gateway import nf_tables, nft
-from enforcer.gateway.nfqueue import statistics
+from enforcer.gateway.replacement import replacement
 from enforcer.gateway.ruleset import Backend, marks, queue_range, quieting, removal, table
 from enforcer.log_events import named
 
@@ -21,9 +20,8 @@ log = logging.getLogger(__name__)
 
 _IPTABLES = {"ip": "iptables-nft", "ip6": "ip6tables-nft"}
 _COMMENT = "enforcer"
-
-_JUDGED = 1.0
-"""Seconds to wait for the verdicts on what is queued, before the table that queued it is replaced."""
+_LOADED_OVER = 5
+"""Times our rules are loaded over themselves, to know them for ours where other programs write all the time."""
 
 
 def detect(config: Config) -> Backend:
@@ -51,6 +49,7 @@ class Installation:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self._made: dict[str, str] = {}
+        self._config = Config()
         self._rules: bytes | None = None
 
     def install(self, config: Config, contents: str) -> None:
@@ -63,29 +62,23 @@ class Installation:
             if self.backend is Backend.PAIRED:
                 for family in _IPTABLES:
                     self._pair(family, config)
-            self._load(config, contents)
+            self._load(config, table(config, self.backend) + contents)
         except nft.CommandError:
             self.remove()
             raise
 
     def replace(self, config: Config, contents: str) -> None:
-        """Load another table in place of the installed one, once what that one queued has its verdict.
+        """Have the installed table become another, whose sets ``contents`` brings from any state to theirs.
 
-        Raises CommandError; then the installed one goes on.
+        What waits for a verdict goes on waiting for it. Raises CommandError; then the installed one goes on.
         """
-        nft.check(table(config, self.backend))
-        self.quiet()
-        ours = range(config.gateway.queue, config.gateway.queue + config.gateway.queues)
-        deadline = time.monotonic() + _JUDGED
-        while any(statistics()[number].waiting for number in ours if number in statistics()):
-            if time.monotonic() >= deadline:
-                break
-            time.sleep(0.005)
-        self._load(config, contents)
+        # Another program may have changed what is there: then it goes as a whole, and with it what waits.
+        whole = table(config, self.backend) + contents
+        self._load(config, replacement(self._config, config, self.backend) + contents, whole)
 
     def complete(self) -> bool:
         """Whether our rules are there as they were loaded. Raises CommandError when the kernel cannot be asked."""
-        if nf_tables.rules() != self._rules:
+        if nf_tables.rules().digest != self._rules:
             return False
         return self.backend is Backend.NATIVE or all(map(_is_paired, _IPTABLES))
 
@@ -95,7 +88,7 @@ class Installation:
             for family in _IPTABLES:
                 if not _is_paired(family):
                     self._pair(family, config)
-        self._load(config, contents)
+        self._load(config, table(config, self.backend) + contents)
 
     def quiet(self) -> None:
         """Have nothing queued any more. Raises CommandError; then the table is not there."""
@@ -108,9 +101,24 @@ class Installation:
             for family in _IPTABLES:
                 self._unpair(family)
 
-    def _load(self, config: Config, contents: str) -> None:
-        nft.load(table(config, self.backend) + contents)
-        self._rules = nf_tables.rules()
+    def _load(self, config: Config, text: str, otherwise: str | None = None) -> None:
+        before = nf_tables.generation()
+        try:
+            nft.load(text)
+        except nft.CommandError:
+            if otherwise is None:
+                raise
+            nft.load(otherwise)
+        self._config = config
+        found = nf_tables.rules()
+        for _ in range(_LOADED_OVER):
+            if found.generation == _next(before):
+                break
+            # Another program wrote at the same time: what is there now may be what it left of our rules.
+            before = nf_tables.generation()
+            nft.load(replacement(config, config, self.backend))
+            found = nf_tables.rules()
+        self._rules = found.digest
 
     def _pair(self, family: str, config: Config) -> None:
         had_table, had_chain = _has("tables", family), _has("chains", family)
@@ -138,6 +146,10 @@ class Installation:
         made = self._made.pop(family, None)
         if made is not None and _is_empty(family):
             nft.load(f"delete {made}\n")
+
+
+def _next(generation: int) -> int:
+    return generation + 1 & 0xFFFF_FFFF
 
 
 def _has(what: str, family: str) -> bool:

@@ -220,7 +220,7 @@ class KernelWriter:
         try:
             sets = KernelSets.of(what.registered, what.exempt)
             if what.table:
-                self._installation.replace(what.config, sets.fill())
+                self._installation.replace(what.config, self._refill(sets, what.config))
                 self._others = None
             elif self._behind:
                 # The kernel does not hold what it should: what differs from that says too little.

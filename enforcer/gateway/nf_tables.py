@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from enforcer.gateway.netlink import ATTRIBUTE, BODY, DUMP, attribute
 from enforcer.gateway.nft import CommandError
 from enforcer.gateway.ruleset import TABLE
 
+T = TypeVar("T")
+
 Point = tuple[int, bool]
 """An address at which an interval begins, or, with True, the first after its end."""
 
@@ -25,6 +28,7 @@ _GETCHAIN, _GETRULE, _GETSETELEM, _GETGEN, _GETOBJ = 4, 7, 13, 16, 19
 _ELEMENT_FLAGS, _INTERVAL_END = 3, 1
 _OBJECT_NAME, _OBJECT_TYPE, _OBJECT_DATA, _COUNTER = 2, 3, 4, 1
 _BYTES, _PACKETS = 1, 2
+_TRIES = 20
 
 
 def generation() -> int:
@@ -35,8 +39,32 @@ def generation() -> int:
     raise CommandError("nf_tables: no answer to the question for its generation")
 
 
-def rules() -> bytes | None:
-    """A digest of our table's chains and rules as they stand; None when there are none. Raises CommandError."""
+class Rules(NamedTuple):
+    """Our table's chains and rules as they stood after the transaction number ``generation``.
+
+    ``digest`` is None when there are none.
+    """
+
+    digest: bytes | None
+    generation: int
+
+
+def rules() -> Rules:
+    """What they are now. Raises CommandError, also when other programs write all the while."""
+    return Rules(*_undisturbed(_digest))
+
+
+def _undisturbed(read: Callable[[], T]) -> tuple[T, int]:
+    # What is written while the kernel answers, it answers with a part of (NLM_F_DUMP_INTR in linux/netlink.h).
+    for _ in range(_TRIES):
+        before = generation()
+        found = read()
+        if generation() == before:
+            return found, before
+    raise CommandError(f"nf_tables was written to by other programs during each of {_TRIES} attempts to read it")
+
+
+def _digest() -> bytes | None:
     digest, found = hashlib.sha256(), False
     for kind in (_GETCHAIN, _GETRULE):
         for message in _asked(kind, attribute(TABLE_NAME, OURS), DUMP):
@@ -49,6 +77,13 @@ def rules() -> bytes | None:
 
 def counters() -> dict[str, tuple[int, int]]:
     """Packets and bytes of each named counter of our table. Raises CommandError when there is none."""
+    found, _ = _undisturbed(_counters)
+    if not found:
+        raise CommandError(f"table {TABLE} is not in the kernel")
+    return found
+
+
+def _counters() -> dict[str, tuple[int, int]]:
     found: dict[str, tuple[int, int]] = {}
     wanted = attribute(TABLE_NAME, OURS) + attribute(_OBJECT_TYPE, struct.pack(">I", _COUNTER))
     for message in _asked(_GETOBJ, wanted, DUMP):
@@ -57,8 +92,6 @@ def counters() -> dict[str, tuple[int, int]]:
         counts = dict(_attributes(data, 0, len(data)))
         name = of[_OBJECT_NAME].rstrip(b"\0").decode()
         found[name] = int.from_bytes(counts[_PACKETS], "big"), int.from_bytes(counts[_BYTES], "big")
-    if not found:
-        raise CommandError(f"table {TABLE} is not in the kernel")
     return found
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from ipaddress import ip_network
+from itertools import permutations
 
 import pytest
 from pyroute2 import netns
@@ -13,7 +14,8 @@ from pyroute2 import netns
 from enforcer.config import Config
 from enforcer.gateway import nf_tables, nft
 from enforcer.gateway.invariant import confirmed, suspects
-from enforcer.gateway.ruleset import Backend, table
+from enforcer.gateway.replacement import replacement
+from enforcer.gateway.ruleset import TABLE, Backend, table
 from enforcer.gateway.sets import KernelSets
 from enforcer.registry.model import Network
 from tests.lab.gateway import Gateway, Setup
@@ -83,7 +85,7 @@ def test_each_change_of_a_set_is_found_and_repaired(apart: Callable[[Callable[[]
         before = nf_tables.generation()
         nft.load(table(ENFORCE, Backend.PAIRED) + sets.fill())
         assert nf_tables.generation() == before + 1
-        rules = nf_tables.rules()
+        rules = nf_tables.rules().digest
         assert list(suspects(sets.members)) == []
         for change, name in CHANGES.items():
             nft.load(change)
@@ -93,7 +95,7 @@ def test_each_change_of_a_set_is_found_and_repaired(apart: Callable[[Callable[[]
             assert (repair.missing + repair.extra, repair.complete) == (1, True), change
             nft.load(repair.text)
             assert list(suspects(sets.members)) == [], change
-        assert nf_tables.rules() == rules
+        assert nf_tables.rules().digest == rules
         assert set(nf_tables.counters().values()) == {(0, 0)}
 
     apart(work)
@@ -124,17 +126,48 @@ def test_a_few_addresses_are_written_without_nft_all_of_them_or_none(
     apart(work)
 
 
+def test_a_table_that_becomes_another_is_as_one_just_made(apart: Callable[[Callable[[], None]], None]) -> None:
+    configs = [
+        Config(),
+        ENFORCE,
+        Config.model_validate({"mode": "enforce", "enforce": ["wireguard", "openvpn", "ipsec"]}),
+        Config.model_validate({"mode": "enforce", "enforce": ["openvpn"], "gateway": {"reject": "drop"}}),
+        Config.model_validate({"mode": "enforce", "enforce": ["openvpn"], "gateway": {"remember_rejected": 5}}),
+    ]
+
+    def listed() -> list[str]:
+        # In another order: chains that stay come before those that are new.
+        return sorted(nft.run(["nft", "--stateless", "list", "table", *TABLE.split()]).splitlines())
+
+    def work() -> None:
+        made = {}
+        for number, config in enumerate(configs):
+            nft.load(table(config, Backend.PAIRED))
+            made[number] = listed()
+        before = configs[-1]
+        for one, other in permutations(range(len(configs)), 2):
+            for number in (one, other):
+                nft.load(replacement(before, configs[number], Backend.PAIRED))
+                before = configs[number]
+                assert listed() == made[number]
+        with pytest.raises(nft.CommandError):
+            nft.load(replacement(ENFORCE, Config(), Backend.PAIRED))
+        assert listed() == made[number]
+
+    apart(work)
+
+
 @pytest.mark.parametrize(
     "change", ["flush chain inet enforcer late", "insert rule inet enforcer early accept", "flush ruleset"]
 )
 def test_each_change_of_the_rules_is_noticed(apart: Callable[[Callable[[], None]], None], change: str) -> None:
     def work() -> None:
         nft.load(table(ENFORCE, Backend.PAIRED))
-        rules = nf_tables.rules()
+        rules = nf_tables.rules().digest
         nft.load("table inet enforcer_not { chain early { type filter hook forward priority 0; }; }")
-        assert nf_tables.rules() == rules
+        assert nf_tables.rules().digest == rules
         nft.load(change)
-        assert nf_tables.rules() != rules
+        assert nf_tables.rules().digest != rules
 
     apart(work)
 

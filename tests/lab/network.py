@@ -14,19 +14,21 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from pyroute2 import netns
 
 from tests.lab.processes import LabError, Process, run_to_end
 
 PREFIX = "vpnlab-"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -163,18 +165,22 @@ class Node:
 
     def socket(self, family: socket.AddressFamily, kind: socket.SocketKind, protocol: int = 0) -> socket.socket:
         """A socket that lives in the namespace, usable from any thread of this process."""
-        made: list[socket.socket] = []
-        failed: list[OSError] = []
+        return self.within(lambda: socket.socket(family, kind, protocol))
 
-        def make() -> None:
+    def within(self, work: Callable[[], T]) -> T:
+        """What ``work`` returns when it is run inside the namespace; raises what it raises."""
+        made: list[T] = []
+        failed: list[BaseException] = []
+
+        def inside() -> None:
             # setns(2) moves the calling thread only: one of our own ends with it.
             try:
                 netns.setns(self.namespace)
-                made.append(socket.socket(family, kind, protocol))
-            except OSError as error:
+                made.append(work())
+            except BaseException as error:
                 failed.append(error)
 
-        thread = threading.Thread(target=make)
+        thread = threading.Thread(target=inside)
         thread.start()
         thread.join()
         if failed:

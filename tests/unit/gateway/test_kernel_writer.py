@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,10 +13,12 @@ from itertools import cycle
 import pytest
 
 from enforcer.config import Config
-from enforcer.gateway import invariant, kernel, nf_tables, nft
+from enforcer.gateway import invariant, kernel, netlink, nf_tables, nft
 from enforcer.gateway.backend import Installation
+from enforcer.gateway.elements import OURS, TABLE_NAME
 from enforcer.gateway.invariant import Suspects
 from enforcer.gateway.kernel import Change, Everything, Exempt, KernelWriter, Registered
+from enforcer.gateway.nf_tables import Rules
 from enforcer.gateway.ruleset import Backend
 from enforcer.registry.model import Network
 from enforcer.registry.networks import Networks
@@ -30,6 +33,7 @@ class Nft:
     def __init__(self) -> None:
         self.loaded: list[str] = []
         self.refusing = False
+        self.unlike_ours = False
         self.gone = "nothing"
         self.others = 0
         self.rules: bytes | None = b"as loaded"
@@ -38,6 +42,8 @@ class Nft:
         self.compared = 0
 
     def load(self, text: str) -> None:
+        if self.unlike_ours and text.startswith("flush table"):
+            raise nft.CommandError("no such chain")
         if self.refusing or f"delete element inet enforcer registered4 {{ {self.gone} }}" in text:
             raise nft.CommandError("no")
         if text:
@@ -74,7 +80,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Nft:
     monkeypatch.setattr(nft, "load", made.load)
     monkeypatch.setattr(nft, "check", lambda text: None)  # noqa: ARG005
     monkeypatch.setattr(nf_tables, "generation", made.generation)
-    monkeypatch.setattr(nf_tables, "rules", lambda: made.rules)
+    monkeypatch.setattr(nf_tables, "rules", lambda: Rules(made.rules, made.generation()))
     monkeypatch.setattr(nf_tables, "holds", made.holds)
     monkeypatch.setattr(invariant, "suspects", made.compare)
     monkeypatch.setattr(kernel, "RETRY", 0.2)
@@ -171,12 +177,22 @@ def test_a_reload_of_the_table_brings_its_contents(fake: Nft, writer: KernelWrit
     everything = Everything(Config(), frozenset({B}), frozenset({C}), table=True)
     writer.post(everything)
     everything.done.result(5)
-    # What waits for a verdict would be lost with the table: the old one queues nothing more before that.
-    assert fake.loaded[1] == "flush chain inet enforcer early\n"
-    text = fake.loaded[2]
-    assert text.startswith("add table inet enforcer\ndelete table inet enforcer\n")
+    text = fake.loaded[1]
+    # With the hooks of a table that goes, what waits for a verdict would go.
+    assert text.startswith("flush table inet enforcer\n")
+    assert "delete table" not in text
+    assert "flush set inet enforcer registered4\n" in text
     assert "add element inet enforcer registered4 { 192.0.2.2 }" in text
     assert "add element inet enforcer exempt4 { 192.0.2.3 }" in text
+
+
+def test_a_table_that_another_program_changed_is_replaced_as_a_whole(fake: Nft, writer: KernelWriter) -> None:
+    fake.unlike_ours = True
+    everything = Everything(Config(), frozenset({B}), frozenset(), table=True)
+    writer.post(everything)
+    everything.done.result(5)
+    assert fake.loaded[1].startswith("add table inet enforcer\ndelete table inet enforcer\n")
+    assert "add element inet enforcer registered4 { 192.0.2.2 }" in fake.loaded[1]
 
 
 def refused(fake: Nft, writer: KernelWriter, change: Change | Registered) -> None:
@@ -238,12 +254,50 @@ def test_a_table_that_another_program_flushed_is_put_back(fake: Nft, writer: Ker
     assert restored.startswith("add table inet enforcer\ndelete table inet enforcer\ntable inet enforcer {")
 
 
+def test_rules_that_another_program_wrote_beside_are_not_taken_for_ours(
+    fake: Nft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(text: str) -> None:
+        fake.load(text)
+        if len(fake.loaded) == 1:
+            fake.others, fake.rules = 1, b"flushed by another"
+        else:
+            fake.rules = b"as loaded"
+
+    monkeypatch.setattr(nft, "load", load)
+    installation = Installation(Backend.NATIVE)
+    installation.install(ENFORCE, "")
+    assert [text.splitlines()[0] for text in fake.loaded] == [
+        "add table inet enforcer",
+        "flush table inet enforcer",
+    ]
+    assert installation.complete()
+    fake.rules = b"flushed by another"
+    assert not installation.complete()
+
+
+def test_what_is_written_to_meanwhile_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    generations = iter([1, 2, 2, 3, 3, 3])
+    reads = iter([[b"half"], [], [b"a part"], [], [b"whole"], []])
+    monkeypatch.setattr(nf_tables, "generation", lambda: next(generations))
+    monkeypatch.setattr(nf_tables, "_asked", lambda *_: map(_of_our_table, next(reads)))
+    assert nf_tables.rules() == Rules(hashlib.sha256(_of_our_table(b"whole")[netlink.BODY :]).digest(), 3)
+    monkeypatch.setattr(nf_tables, "generation", iter(range(100)).__next__)
+    monkeypatch.setattr(nf_tables, "_asked", lambda *_: ())
+    with pytest.raises(nft.CommandError, match="other programs"):
+        nf_tables.counters()
+
+
+def _of_our_table(name: bytes) -> bytes:
+    return bytes(netlink.BODY) + netlink.attribute(TABLE_NAME, OURS) + netlink.attribute(3, name)
+
+
 @pytest.mark.parametrize("printed", ["", "{}", "not JSON"])
 def test_an_answer_that_is_not_understood_does_not_end_the_writer(
     printed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nft, "run", lambda arguments: printed)  # noqa: ARG005
-    monkeypatch.setattr(nf_tables, "rules", lambda: None)
+    monkeypatch.setattr(nf_tables, "rules", lambda: Rules(None, 1))
     with pytest.raises(nft.CommandError, match="not understood"):
         Installation(Backend.PAIRED).complete()
 
