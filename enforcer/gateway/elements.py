@@ -10,7 +10,7 @@ import re
 from socket import AF_INET, AF_INET6, inet_pton
 
 from enforcer.gateway.netlink import CREATE, NESTED, attribute, transact
-from enforcer.gateway.ruleset import INTERVAL_SETS, TABLE
+from enforcer.gateway.ruleset import COUNTED, INTERVAL_SETS, TABLE
 
 OURS = TABLE.split()[1].encode() + b"\0"
 """The table's name in an attribute."""
@@ -23,7 +23,7 @@ SET_NAME, ELEMENTS, ELEMENT, KEY, VALUE = 2, 3, 1, 1, 1
 LONGEST = 1 << 14
 """Characters of the statements that are written so: some hundred addresses, which fit a socket's buffer."""
 
-_NEWSETELEM, _DELSETELEM = 12, 14
+_NEWCHAIN, _NEWSETELEM, _DELSETELEM = 3, 12, 14
 _KINDS = {"add": (_NEWSETELEM, CREATE), "delete": (_DELSETELEM, 0)}
 _AT_ONCE = 1024
 """Elements of a message: an attribute is 64 KB at most."""
@@ -44,6 +44,9 @@ def written(text: str) -> bool:
         return False
     messages: list[tuple[int, int, bytes]] = []
     for line in text.splitlines(keepends=True):
+        if line == COUNTED:
+            messages.append((_NEWCHAIN, 0, _COUNTED))
+            continue
         statement = _STATEMENT.fullmatch(line)
         if statement is None or statement["set"] in INTERVAL_SETS:
             return False
@@ -60,6 +63,14 @@ def written(text: str) -> bool:
         )
     transact(messages)
     return True
+
+
+_CHAIN_NAME, _CHAIN_POLICY, _ACCEPT = 3, 5, 1
+_COUNTED = (
+    attribute(TABLE_NAME, OURS)
+    + attribute(_CHAIN_NAME, COUNTED.split()[3].encode() + b"\0")
+    + attribute(_CHAIN_POLICY, _ACCEPT.to_bytes(4, "big"))
+)
 
 
 def of_set(name: str) -> bytes:

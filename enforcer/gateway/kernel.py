@@ -20,7 +20,7 @@ from enforcer.config import Config
 from enforcer.gateway import nf_tables, nft
 from enforcer.gateway.backend import Installation
 from enforcer.gateway.invariant import Compared, Comparison, confirmed
-from enforcer.gateway.ruleset import forget_rejected
+from enforcer.gateway.ruleset import COUNTED, forget_rejected
 from enforcer.gateway.sets import KernelSets
 from enforcer.log_events import named
 from enforcer.registry.model import Network
@@ -205,8 +205,9 @@ class KernelWriter:
             self._others = found.basis
 
     def _load(self, text: str) -> None:
-        nft.load(text)
-        self._written += bool(text)
+        if text:
+            nft.load(text + COUNTED)
+            self._written += 1
 
     def _write(self, text: str) -> None:
         if not text or self._behind:

@@ -85,6 +85,12 @@ def quieting() -> str:
     return f"flush chain {TABLE} early\n"
 
 
+COUNTED = f"chain {TABLE} late {{ policy accept; }}\n"
+"""A statement that changes nothing, of a table that is loaded, and makes any others beside it one transaction that
+the kernel counts: it does not count one of which nothing is left to do (nf_tables_commit in
+net/netfilter/nf_tables_api.c)."""
+
+
 def queue_range(config: Config) -> str:
     """The queues' numbers: one, or first-last."""
     first, count = config.gateway.queue, config.gateway.queues

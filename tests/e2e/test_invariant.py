@@ -12,10 +12,10 @@ import pytest
 from pyroute2 import netns
 
 from enforcer.config import Config
-from enforcer.gateway import nf_tables, nft
+from enforcer.gateway import elements, nf_tables, nft
 from enforcer.gateway.invariant import confirmed, suspects
 from enforcer.gateway.replacement import replacement
-from enforcer.gateway.ruleset import TABLE, Backend, table
+from enforcer.gateway.ruleset import COUNTED, TABLE, Backend, forget_rejected, table
 from enforcer.gateway.sets import KernelSets
 from enforcer.registry.model import Network
 from tests.lab.gateway import Gateway, Setup
@@ -122,6 +122,26 @@ def test_a_few_addresses_are_written_without_nft_all_of_them_or_none(
         assert list(suspects(sets.members)) == []
         nft.load("flush set inet enforcer registered4\n")
         assert nf_tables.addresses("registered4", 4) == b""
+
+    apart(work)
+
+
+@pytest.mark.parametrize("netlink", [True, False])
+def test_what_changes_nothing_is_counted_too(
+    apart: Callable[[Callable[[], None]], None], monkeypatch: pytest.MonkeyPatch, netlink: bool
+) -> None:
+    def work() -> None:
+        nft.load(table(ENFORCE, Backend.PAIRED))
+        rules, before = nf_tables.rules()
+        nothing = forget_rejected(ENFORCE)
+        if netlink:
+            monkeypatch.setattr(nft, "run", lambda *_: pytest.fail("nft was started"))
+        else:
+            monkeypatch.setattr(elements, "written", lambda _: False)
+        nft.load(nothing)
+        assert nf_tables.generation() == before
+        nft.load(nothing + COUNTED)
+        assert nf_tables.rules() == (rules, before + 1)
 
     apart(work)
 
