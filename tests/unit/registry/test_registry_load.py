@@ -312,7 +312,9 @@ def test_no_raw_number_stays_anywhere(write: Write) -> None:
             *(str(found).encode() for found in (*result.problems, *result.notices)),
         ]  # fmt: skip
         for blob in everything:
-            digits = bytes(byte for byte in blob if 48 <= byte <= 57 or byte > 127)
+            # The folder's name is not of the list: its number and a row's could spell one beside each other.
+            apart = blob.replace(str(path.parent).encode(), b"\xff")
+            digits = bytes(byte for byte in apart if 48 <= byte <= 57 or byte > 127)
             assert b"1234567" not in blob
             assert b"300123456" not in digits
     assert [entry.id for entry in result.registrations] == ["F-1"]
