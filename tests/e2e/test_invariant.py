@@ -19,7 +19,7 @@ from enforcer.gateway.ruleset import COUNTED, TABLE, Backend, forget_rejected, t
 from enforcer.gateway.sets import KernelSets
 from enforcer.registry.model import Network
 from tests.lab.gateway import Gateway, Setup
-from tests.lab.network import COMPANY, STRANGER, Lab
+from tests.lab.network import COMPANY, STRANGER, Lab, within
 from tests.lab.processes import wait_until
 
 ENFORCE = Config.model_validate({"mode": "enforce", "enforce": ["wireguard"]})
@@ -36,25 +36,8 @@ def apart() -> Iterator[Callable[[Callable[[], None]], None]]:
     name = f"vpnlab-{threading.get_native_id()}-invariant"
     netns.create(name)
 
-    def run(work: Callable[[], None]) -> None:
-        failed: list[BaseException] = []
-
-        def inside() -> None:
-            try:
-                # setns(2) moves the calling thread only, which ends with it.
-                netns.setns(name)
-                work()
-            except BaseException as error:
-                failed.append(error)
-
-        thread = threading.Thread(target=inside)
-        thread.start()
-        thread.join()
-        if failed:
-            raise failed[0]
-
     try:
-        yield run
+        yield lambda work: within(name, work)
     finally:
         netns.remove(name)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from pathlib import Path
 
 import pytest
 from netfilterqueue import Packet as QueuedPacket
-from pyroute2 import netns
 
 from enforcer.config import Config
 from enforcer.fingerprints.detection import Standing
@@ -96,39 +94,30 @@ def _number_of(data: bytes) -> int:
 
 
 def _queued(lab: Lab, samples: list[Sample]) -> set[int]:
-    """The numbers of the packets that the ruleset queued. Runs in a thread that lives in the gateway."""
+    """The numbers of the packets that the ruleset queued."""
     found: set[int] = set()
-    failed: list[BaseException] = []
 
     def take(queued: QueuedPacket) -> None:
         found.add(_number_of(queued.get_payload()[:40]))
         queued.drop()
 
     def work() -> None:
-        try:
-            netns.setns(lab.gateway.namespace)
-            config = Config(mode="enforce", enforce=("wireguard", "openvpn", "ipsec"))
-            installation = Installation(detect(config))
-            queue = Queue(config.gateway.queue, config.gateway.queue_length, take)
-            installation.install(config, "")
-            with Tun("in0") as tun, Tun("out0"):
-                lab.gateway.run(["sh", "-ec", _ROUTES])
-                for sample in samples:
-                    tun.write(sample.octets())
-                    queue.handle()
-                deadline = time.monotonic() + 1
-                while time.monotonic() < deadline:
-                    queue.handle()
-            installation.remove()
-            queue.close()
-        except BaseException as error:
-            failed.append(error)
+        config = Config(mode="enforce", enforce=("wireguard", "openvpn", "ipsec"))
+        installation = Installation(detect(config))
+        queue = Queue(config.gateway.queue, config.gateway.queue_length, take)
+        installation.install(config, "")
+        with Tun("in0") as tun, Tun("out0"):
+            lab.gateway.run(["sh", "-ec", _ROUTES])
+            for sample in samples:
+                tun.write(sample.octets())
+                queue.handle()
+            deadline = time.monotonic() + 1
+            while time.monotonic() < deadline:
+                queue.handle()
+        installation.remove()
+        queue.close()
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
+    lab.gateway.within(work)
     return found
 
 

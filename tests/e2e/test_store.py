@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import selectors
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,7 +13,6 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from pyroute2 import netns
 
 from enforcer.subscribers.events import EventKind
 from enforcer.subscribers.model import HoldingState
@@ -188,18 +186,6 @@ def two_places() -> Iterator[Lab]:
         yield made
 
 
-def started_in(namespace: str, gateway: Gateway) -> None:
-    """Start the store's thread in a namespace: a thread begins where the one that starts it is."""
-
-    def start() -> None:
-        netns.setns(namespace)
-        gateway.store.start()
-
-    thread = threading.Thread(target=start)
-    thread.start()
-    thread.join()
-
-
 def test_a_partition_leaves_last_knowledge_and_ends_without_a_flap(world: World, two_places: Lab) -> None:
     lab = two_places
     port = lab.next_port()
@@ -210,7 +196,8 @@ def test_a_partition_leaves_last_knowledge_and_ends_without_a_flap(world: World,
     )
     near = world.gateway(f"unix://{world.folder}/s")
     far = Gateway(StoreSettings(parse_address(f"redis://{place.ip4}:{port}"), 600.0, KEY))
-    started_in(lab.gateway.namespace, far)
+    # A thread begins where the one that starts it is.
+    lab.gateway.within(far.store.start)
     try:
         eventually(lambda: far.is_current(0), 3)
         near.hear(event())

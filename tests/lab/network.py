@@ -31,6 +31,27 @@ PREFIX = "vpnlab-"
 T = TypeVar("T")
 
 
+def within(namespace: str, work: Callable[[], T]) -> T:
+    """What ``work`` returns when it is run inside a network namespace; raises what it raises."""
+    made: list[T] = []
+    failed: list[BaseException] = []
+
+    def inside() -> None:
+        # setns(2) moves the calling thread only: one of our own ends with it.
+        try:
+            netns.setns(namespace)
+            made.append(work())
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return made[0]
+
+
 @dataclass(frozen=True)
 class Line:
     """A subscriber's access line: its addresses, and the gateway's on the same link."""
@@ -169,23 +190,7 @@ class Node:
 
     def within(self, work: Callable[[], T]) -> T:
         """What ``work`` returns when it is run inside the namespace; raises what it raises."""
-        made: list[T] = []
-        failed: list[BaseException] = []
-
-        def inside() -> None:
-            # setns(2) moves the calling thread only: one of our own ends with it.
-            try:
-                netns.setns(self.namespace)
-                made.append(work())
-            except BaseException as error:
-                failed.append(error)
-
-        thread = threading.Thread(target=inside)
-        thread.start()
-        thread.join()
-        if failed:
-            raise failed[0]
-        return made[0]
+        return within(self.namespace, work)
 
 
 class Lab:
